@@ -1,0 +1,67 @@
+/* image: a chain of disk image files as one blk.
+ *
+ * The caller opens the files and passes descriptors; names inside headers are handed out for
+ * comparison and never opened here. Layers are opened one by one, because only a layer's header says
+ * whether (and what) it is backed by; then they are joined.
+ *
+ *	image_layer_open(fd of the newest file) → info.backing_name → caller finds that file →
+ *	image_layer_open(its fd) → … → no backing → image_chain_open(layers, newest first)
+ *
+ * Formats: QCOW2 versions 2 and 3 (QEMU, docs/interop/qcow2.txt) and raw.
+ *
+ * Ownership: descriptors are borrowed and must outlive the layer or chain. image_chain_open takes the
+ * layers over, whether it succeeds or not.
+ * Threads: as blk.
+ */
+#ifndef IMAGE_IMAGE_H
+#define IMAGE_IMAGE_H
+
+#include "base/err.h"
+#include "blk/blk.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	IMAGE_LAYERS_MAX = 1024,     /* of one chain */
+	IMAGE_NAME_MAX = 1024,       /* bytes of a backing or data file name: 1023 by the format, and NUL */
+};
+
+enum image_format {
+	IMAGE_AUTO = 0,              /* QCOW2 by its magic, else a known foreign format is refused by name, else raw */
+	IMAGE_RAW,
+	IMAGE_QCOW2,
+};
+
+const char *image_format_name(enum image_format f);              /* "raw", "qcow2" */
+
+struct image_layer_info {
+	enum image_format format;
+	unsigned version;                        /* QCOW2: 2 or 3; raw: 0 */
+	uint64_t virtual_size;                   /* bytes the guest sees */
+	uint64_t file_size;                      /* bytes of the file itself */
+	uint32_t cluster_size;                   /* bytes; 0 raw */
+	char backing_name[IMAGE_NAME_MAX];       /* "" for none; as in the header */
+	enum image_format backing_format;        /* IMAGE_AUTO where the header does not say */
+	bool has_data_file;                      /* guest clusters lie in an external raw file */
+	char data_file_name[IMAGE_NAME_MAX];     /* "" where the header does not name it */
+	bool dirty;                              /* refcounts may be stale: harmless for reading */
+	bool extended_l2;
+	bool compression_zstd;
+};
+
+struct image_layer;
+
+/* Reads and validates the header. ERR_IMAGE_UNREADABLE (not an image, truncated), _CORRUPT,
+ * _UNSUPPORTED (names the feature), _ENCRYPTED. */
+int image_layer_open(int fd, enum image_format format, struct image_layer **ret, struct err *e);
+const struct image_layer_info *image_layer_info(const struct image_layer *l);
+/* The external data file a layer asked for; `fd` borrowed. */
+int image_layer_set_data_file(struct image_layer *l, int fd, struct err *e);
+void image_layer_close(struct image_layer *l);
+
+/* Joins layers[0] (newest) … layers[count - 1] (oldest). ERR_IMAGE_LAYER_MISSING where the oldest layer
+ * still names a backing file; ERR_INVALID where a layer in the middle names none. */
+int image_chain_open(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e);
+
+#endif

@@ -1,0 +1,9 @@
+# TAP for shell tests: source it, then `ok NAME COMMAND…`, `is NAME GOT WANT`, `skip NAME WHY`, at the end `done_testing`.
+tap_n=0 tap_bad=0
+pass() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $1"; }
+flunk() { tap_n=$((tap_n + 1)); tap_bad=$((tap_bad + 1)); echo "not ok $tap_n - $1"; shift; [ $# -eq 0 ] || printf '%s\n' "$@" | sed 's/^/# /'; }
+skip() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $1 # SKIP $2"; }
+ok() { local name=$1 out; shift; if out=$("$@" 2>&1); then pass "$name"; else flunk "$name" "exit $?: $*" "$out"; fi; }
+is() { if [ "$2" = "$3" ]; then pass "$1"; else flunk "$1" "got:  $2" "want: $3"; fi; }
+like() { if printf '%s' "$2" | grep -qE -- "$3"; then pass "$1"; else flunk "$1" "got:  $2" "want: /$3/"; fi; }
+done_testing() { echo "1..$tap_n"; [ "$tap_bad" -eq 0 ]; }
