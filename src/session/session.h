@@ -1,0 +1,180 @@
+/* session: a client's side of one worker: starts the process, sets it up, asks it, reads its streams.
+ *
+ *	session_start ─▶ { session_layer, session_data_file }* ─▶ session_open ─▶ session_stat, session_list, …
+ *
+ * The worker is not trusted. Whatever it sends is checked; a frame that breaks the protocol, an answer that does not come
+ * in time, or an impossible ring index kills it. From then on every call and stream of the session fails with
+ * ERR_WORKER_DIED, ERR_TIMEOUT or ERR_WORKER_PROTOCOL and the session can only be closed; nothing else is touched.
+ *
+ * One thread of the process, the pump (made by the first session_start), receives the control frames of all
+ * sessions and wakes who waits. Workers are always started with posix_spawn, by whichever thread calls.
+ *
+ * Ownership: a session is reference counted; each stream holds a reference. session_close ends the worker at once.
+ * Threads: every function may be called from any thread; one stream is used by one thread at a time.
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "wire/entry.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct session;
+struct stream;
+
+struct session_options {
+	const char *worker_path;         /* the sendense-worker program; NULL: beside the running program */
+	int log_fd;                      /* where the worker's standard error goes; -1: our own */
+	unsigned call_timeout_ms;        /* for an answer that needs no stream; 0: 30,000 */
+	unsigned open_timeout_ms;        /* for session_open; 0: 60,000 */
+	unsigned stall_timeout_ms;       /* a stream that gives no byte and no sign of progress; 0: 60,000 */
+	bool no_sandbox;                 /* sanitizer builds only: the worker refuses it elsewhere */
+};
+
+/* ERR_WORKER_START, ERR_SANDBOX. */
+int session_start(const struct session_options *opt, struct session **ret, struct err *e);
+/* Kills the worker if it still lives, waits for it, drops the caller's reference. NULL is fine. */
+void session_close(struct session *s);
+CLEANUP_DEFINE(session_close, struct session *)
+
+struct session *session_ref(struct session *s);
+void session_unref(struct session *s);
+
+pid_t session_pid(const struct session *s);
+/* False once the worker is gone or was given up. */
+bool session_alive(struct session *s);
+/* Monotonic milliseconds since the last call or stream byte. */
+uint64_t session_idle_ms(struct session *s);
+
+/* Adds an image file to disk `disk` (0 …), newest layer first. `fd` stays the caller's and may be closed
+ * afterwards. format "qcow2", "raw", or "" to recognise it. The answer says what backs the layer: the caller finds that file and
+ * adds it next. Descriptors must be read-only (ERR_INVALID otherwise). */
+int session_layer(struct session *s, unsigned disk, int fd, const char *format, struct wire_layer *ret,
+                  struct err *e);
+/* The external data file of the layer added last. */
+int session_data_file(struct session *s, unsigned disk, int fd, struct err *e);
+
+enum { SESSION_WARNINGS_MAX = 16, SESSION_WARNING_LEN = 512 };
+
+struct session_opened {
+	uint32_t volume_count;
+	uint32_t default_volume;                 /* 0: no volume can be read */
+	uint32_t warning_count;
+	char warnings[SESSION_WARNINGS_MAX][SESSION_WARNING_LEN];
+};
+
+/* Joins the layers, finds the volumes. */
+int session_open(struct session *s, struct session_opened *ret, struct err *e);
+/* All volumes, malloc'ed. */
+int session_volumes(struct session *s, struct wire_volume **ret, unsigned *ret_count, struct err *e);
+
+/* volume 0: the default one. Paths are raw bytes, absolute, '/'-separated. */
+struct session_path {
+	uint32_t volume;
+	const char *path;
+	size_t len;
+};
+
+enum { SESSION_XATTRS_MAX = 128, SESSION_STREAMS_MAX = 128 };
+
+struct session_xattr {
+	const char *name;                        /* NUL-terminated */
+	const uint8_t *value;                    /* the first len bytes of full_len */
+	size_t len, full_len;
+};
+
+struct session_named_stream {
+	const char *name;                        /* raw bytes */
+	size_t name_len;
+	uint64_t size;
+};
+
+struct session_stat {
+	struct wire_entry entry;                 /* name: last component of the path; "/" for the root */
+	uint32_t volume;                         /* the volume meant, never 0 */
+	struct session_xattr xattrs[SESSION_XATTRS_MAX];
+	unsigned xattr_count;
+	struct session_named_stream streams[SESSION_STREAMS_MAX];
+	unsigned stream_count;
+	bool cut;                                /* there are more xattrs or streams than fit */
+	void *memory;                            /* owns all of the above */
+};
+
+/* follow: a symlink at the end is followed. details: xattrs and streams too. */
+int session_stat(struct session *s, struct session_path at, bool follow, bool details, struct session_stat *ret,
+                 struct err *e);
+void session_stat_free(struct session_stat *st);
+
+struct session_list_options {
+	enum wire_sort sort;
+	bool descending;                         /* directories stay first */
+	uint64_t first;                          /* index of the first entry wanted */
+	uint64_t limit;                          /* 0: all */
+};
+
+/* --- streams --------------------------------------------------------------------------------------
+ * A stream is begun by one of these; errors that are known at once (no such path) come from
+ * stream_read. */
+
+int session_list(struct session *s, struct session_path at, const struct session_list_options *opt,
+                 struct stream **ret, struct err *e);
+/* len UINT64_MAX: to the end. `name`: an alternate data stream, NULL for the file itself. */
+int session_read(struct session *s, struct session_path at, const char *name, uint64_t off, uint64_t len,
+                 struct stream **ret, struct err *e);
+/* paths: each is archived under its last component. format: "zip", "tar", "tar.gz", "tar.zst". */
+int session_archive(struct session *s, uint32_t volume, const struct session_path *paths, size_t path_count,
+                    const char *format, unsigned threads, struct stream **ret, struct err *e);
+int session_manifest(struct session *s, struct session_path at, struct stream **ret, struct err *e);
+/* Names below `at` that contain `query` (or match it as a pattern with * and ?), case ignored; at most `limit`. */
+int session_search(struct session *s, struct session_path at, const char *query, size_t query_len, uint64_t limit,
+                   struct stream **ret, struct err *e);
+
+struct session_measure {
+	uint64_t files, directories, others, bytes, errors;
+};
+
+/* How much an archive of these paths would hold; walks them all. Blocks up to `timeout_ms` (0: call timeout);
+ * ERR_TIMEOUT then leaves the session alive. */
+int session_measure(struct session *s, uint32_t volume, const struct session_path *paths, size_t path_count,
+                    unsigned timeout_ms, struct session_measure *ret, struct err *e);
+
+enum { STREAM_END = 0, STREAM_WAIT = -1000000 };
+
+/* Never blocks. > 0: bytes copied. STREAM_END: complete, byte count and digest verified. STREAM_WAIT: nothing
+ * there now. Else negative with *e filled: the stream is broken and what came so far is not complete. */
+ssize_t stream_read(struct stream *st, void *to, size_t max, struct err *e);
+/* As stream_read, waiting for the first byte. */
+ssize_t stream_read_wait(struct stream *st, void *to, size_t max, struct err *e);
+/* Calls wake(arg) once, from the pump's thread or at once from this one, when stream_read has something else to say than
+ * STREAM_WAIT. Again only after a new call. */
+void stream_on_ready(struct stream *st, void (*wake)(void *arg), void *arg);
+
+struct stream_progress {
+	uint64_t files, bytes, errors;           /* of an archive: entries done, their bytes, entries that failed */
+};
+
+struct stream_progress stream_progress(struct stream *st);
+/* After STREAM_END of an archive or manifest: entries that could not be read. */
+uint64_t stream_error_entries(struct stream *st);
+/* Cancels what still runs and frees. No wake comes afterwards. NULL is fine. */
+void stream_close(struct stream *st);
+CLEANUP_DEFINE(stream_close, struct stream *)
+
+/* Reads the records of a listing or search from a stream: copies out of shared memory, checks, decodes. */
+struct entry_reader;
+int entry_reader_open(struct stream *st, struct entry_reader **ret, struct err *e);     /* takes st over, also on failure */
+/* 1: an entry, valid until the next call. STREAM_END, STREAM_WAIT, or negative, as stream_read. */
+int entry_reader_next(struct entry_reader *r, struct wire_entry *ret, struct err *e);
+/* Waits for and reads the head of the listing; needed once before entries. Blocks. */
+int entry_reader_head(struct entry_reader *r, struct wire_list_head *ret, struct err *e);
+/* As entry_reader_next, waiting. 1, STREAM_END or negative. */
+int entry_reader_next_wait(struct entry_reader *r, struct wire_entry *ret, struct err *e);
+struct stream *entry_reader_stream(struct entry_reader *r);
+void entry_reader_close(struct entry_reader *r);
+CLEANUP_DEFINE(entry_reader_close, struct entry_reader *)
+
+#endif
