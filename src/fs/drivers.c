@@ -1,0 +1,6 @@
+#include "fs/fs.h"
+
+/* The surest probe wins; among equals the first. */
+const struct fs_driver *const fs_drivers[] = {
+	NULL,
+};
