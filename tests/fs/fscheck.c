@@ -1,0 +1,68 @@
+/* fscheck [--damaged | --torture] [--offset N] RAWFILE: the conformance suite on any image, as TAP. */
+#include "conformance.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "test.h"
+
+static struct blk *image;
+
+static void with_fs(void (*check)(struct fs *fs))
+{
+	struct err e = ERR_INIT;
+	struct fs *fs = NULL;
+	assert_ok(fs_open(image, &fs, &e), &e);
+	check(fs);
+	fs_close(fs);
+}
+
+static void conformance(void **state)
+{
+	(void)state;
+	with_fs(fs_conformance);
+}
+
+static void conformance_damaged(void **state)
+{
+	(void)state;
+	with_fs(fs_conformance_damaged);
+}
+
+static void torture(void **state)
+{
+	(void)state;
+	fs_torture(image);
+}
+
+int main(int argc, char **argv)
+{
+	void (*what)(void **) = conformance;
+	uint64_t offset = 0;
+	int i = 1;
+	for (; i < argc - 1; i++) {
+		if (strcmp(argv[i], "--damaged") == 0)
+			what = conformance_damaged;
+		else if (strcmp(argv[i], "--torture") == 0)
+			what = torture;
+		else if (strcmp(argv[i], "--offset") == 0)
+			offset = strtoull(argv[++i], NULL, 0);
+		else
+			break;
+	}
+	int fd = i == argc - 1 ? open(argv[i], O_RDONLY | O_CLOEXEC) : -1;
+	off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	struct err e = ERR_INIT;
+	struct blk *whole = NULL;
+	if (end < 0 || (uint64_t)end < offset || blk_fd_open(fd, (uint64_t)end, &whole, &e) < 0 ||
+	    blk_slice_open(whole, offset, (uint64_t)end - offset, &image, &e) < 0) {
+		fprintf(stderr, "usage: fscheck [--damaged | --torture] [--offset N] RAWFILE\n");
+		return 2;
+	}
+	const struct CMUnitTest tests[] = {{.name = argv[i], .test_func = what}};
+	int bad = cmocka_run_group_tests(tests, NULL, NULL);
+	blk_unref(image);
+	blk_unref(whole);
+	close(fd);
+	return bad;
+}
