@@ -1,0 +1,23 @@
+/* The body of every filesystem's fuzz target: open through the front, then read everything, bounded.
+ *
+ *	#include "fs_fuzz.h"
+ *	int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) { return fs_fuzz(data, size); }
+ *
+ *	fuzz_targets += [['fat', files('fat_fuzz.c') + fs_fuzz_src, 'fs']]
+ *
+ * An input is a raw image, or, since many filesystems cannot be small, one in pieces, as fuzz/make-seed
+ * writes it: "SEED", le32 number of pieces, le64 image size, for each piece le64 offset, le32 length;
+ * then the pieces' bytes one after the other. What no piece covers is zero.
+ */
+#ifndef FUZZ_FS_FUZZ_H
+#define FUZZ_FS_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Always 0. */
+int fs_fuzz(const uint8_t *data, size_t size);
+
+#endif
