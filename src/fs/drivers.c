@@ -1,9 +1,12 @@
 #include "fs/fs.h"
 
+#include "fs/fat/fat.h"
 #include "fs/ntfs/ntfs.h"
 
-/* The surest probe wins; among equals the first. */
+/* The surest probe wins; among equals the first. FAT stands last: its boot sector has no magic of its own
+ * and often survives beneath another filesystem. */
 const struct fs_driver *const fs_drivers[] = {
 	&ntfs_driver,
+	&fat_driver,
 	NULL,
 };
