@@ -1,0 +1,378 @@
+/* A chain of layers as one blk.
+ *
+ *	guest offset ─▶ slot (2048 granules) ─▶ run ─▶ layer + host offset ─▶ pread
+ *	                  │ not cached
+ *	                  ▼
+ *	     layer 0 (newest)  ░░██░░░░▒▒░░     what each layer's L2 tables say:
+ *	     layer 1           ░░░░██░░░░░░     █ data  ▒ zero  ░ nothing, look below
+ *	     layer 2 (oldest)  ████████░░░░
+ *	                       ────────────
+ *	     cells             22001122▒▒__     resolved top-down, once; _ hole
+ *	     runs              └┴─┴─┴──┴─┴─     folded; cached, least recently used slot dropped first
+ *
+ * A lookup in a cached slot costs one binary search, however long the chain. Building a slot costs one
+ * pread for each layer that has an L2 table there; a layer whose L1 entry is 0 costs none, and where all
+ * are 0 no slot is built at all.
+ *
+ * Layers differ in size. What lies behind the end of a layer reads as zeroes, even where an older layer
+ * has data there: visible[i] is the smallest size among layers 0 … i, and a run of layer i is cut at it.
+ * The first byte behind it may lie within a granule, so the cut is made at lookup, not in the cells.
+ * In the same place a run is cut at the end of its file: the last cluster of a file may be short.
+ *
+ * Memory of a chain, at most: an L1 window a layer (16 KiB; 16 MiB for 1024 layers), 8 MiB of runs,
+ * 32 KiB of cells, 16 KiB for a piece of an L2 table, and, with compressed clusters, 4 MiB of
+ * decompressed ones and 4 MiB of input. Nothing of it grows with the virtual size.
+ */
+#include "decompress.h"
+#include "map.h"
+
+#include "base/bytes.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char module[] = "image";
+
+enum {
+	GRANULE_BITS_RAW = 16,          /* of a chain of raw layers alone */
+	SEGMENT_JOINS_MAX = 1024,       /* runs and slots looked at to find the end of one segment */
+};
+
+struct chain {
+	struct blk blk;
+	struct image_layer **layers;
+	uint64_t *visible;
+	unsigned count;
+	unsigned granule_bits;
+	bool plain;                     /* one raw layer: no map needed */
+	struct map_cell *cells;
+	uint8_t *scratch;
+	struct decompress *decompress;  /* NULL without QCOW2 layers */
+	struct map_cache cache;
+};
+
+/* A stretch of the guest of one kind. */
+struct segment {
+	enum map_kind kind;
+	unsigned layer;
+	uint64_t host;
+	uint64_t len;
+};
+
+/* --- lookup --------------------------------------------------------------------------------------- */
+
+/* Where a hole that covers at least `need` ends, as far as L1 tables tell; 0 when there is none. */
+static int hole_end(struct chain *c, uint64_t off, uint64_t need, uint64_t *ret, struct err *e)
+{
+	uint64_t end = UINT64_MAX;
+	for (unsigned i = 0; i < c->count && off < c->visible[i]; i++) {
+		struct image_layer *l = c->layers[i];
+		uint64_t here = off;
+		if (l->info.format == IMAGE_QCOW2) {
+			int r = qcow2_hole_end(l, off, &here, e);
+			if (r < 0)
+				return r;
+		}
+		end = min_u64(end, here);
+		if (end < need) {
+			*ret = 0;
+			return 0;
+		}
+	}
+	*ret = end;
+	return 0;
+}
+
+static int build_slot(struct chain *c, uint64_t index, struct map_slot **ret, struct err *e)
+{
+	uint64_t base = index << (c->granule_bits + MAP_SLOT_BITS);
+	uint64_t left = (c->blk.size - base - 1) >> c->granule_bits;
+	unsigned count = left < MAP_SLOT_GRANULES ? (unsigned)left + 1 : MAP_SLOT_GRANULES;
+	struct map_sweep s = {.cells = c->cells,
+	                      .base = base,
+	                      .end = base + ((uint64_t)count << c->granule_bits),
+	                      .bits = c->granule_bits,
+	                      .hi = count};
+	uint64_t granule = UINT64_C(1) << c->granule_bits;
+	memset(c->cells, 0, count * sizeof(c->cells[0]));
+	for (unsigned i = 0; i < c->count && map_sweep_narrow(&s); i++) {
+		struct image_layer *l = c->layers[i];
+		s.layer = i;
+		/* The granule in which the view ends still belongs to the layers; lookups cut it. */
+		uint64_t limit = (c->visible[i] + granule - 1) & -granule;
+		map_sweep_put(&s, limit > base ? limit : base, s.end, MAP_HOLE, 0);
+		if (l->info.format == IMAGE_RAW)
+			map_sweep_put(&s, base, s.end, MAP_DATA, base);
+		else if (limit > base) {
+			int r = qcow2_sweep(l, &s, limit, c->scratch, e);
+			if (r < 0)
+				return err_prefix(e, "layer %u", i);
+		}
+	}
+	map_sweep_put(&s, base, s.end, MAP_HOLE, 0);
+	*ret = map_cache_add(&c->cache, index, &s, count);
+	return *ret ? 0 : err_no_memory(e, module);
+}
+
+/* Cuts a run at the end of what is visible of its layer, and of its file. */
+static void cut(const struct chain *c, uint64_t off, struct segment *s)
+{
+	if (s->kind == MAP_HOLE || s->kind == MAP_ZERO)
+		return;
+	uint64_t visible = c->visible[s->layer];
+	if (off >= visible) {
+		s->kind = MAP_HOLE;
+		return;
+	}
+	s->len = min_u64(s->len, visible - off);
+	if (s->kind != MAP_DATA)
+		return;
+	uint64_t size = c->layers[s->layer]->data_size;
+	if (s->host >= size)
+		s->kind = MAP_ZERO;
+	else
+		s->len = min_u64(s->len, size - s->host);
+}
+
+/* The segment at off as one slot knows it. */
+static int lookup(struct chain *c, uint64_t off, uint64_t len, struct segment *ret, struct err *e)
+{
+	if (c->plain) {
+		*ret = (struct segment){.kind = MAP_DATA, .host = off, .len = len};
+		return 0;
+	}
+	unsigned slot_bits = c->granule_bits + MAP_SLOT_BITS;
+	uint64_t index = off >> slot_bits, base = index << slot_bits;
+	struct map_slot *slot = map_cache_find(&c->cache, index);
+	if (!slot) {
+		uint64_t end, need = min_u64(off + len, base + (UINT64_C(1) << slot_bits));
+		int r = hole_end(c, off, need, &end, e);
+		if (r < 0)
+			return r;
+		if (end > off) {
+			*ret = (struct segment){.kind = MAP_HOLE, .len = min_u64(len, end - off)};
+			return 0;
+		}
+		r = build_slot(c, index, &slot, e);
+		if (r < 0)
+			return r;
+	}
+	unsigned granule = (unsigned)((off - base) >> c->granule_bits);
+	unsigned n = map_slot_run(slot, granule);
+	const struct map_run *run = &slot->runs[n];
+	uint64_t start = base + ((uint64_t)run->first << c->granule_bits);
+	unsigned next = n + 1 < slot->count ? slot->runs[n + 1].first : MAP_SLOT_GRANULES;
+	uint64_t end = base + ((uint64_t)next << c->granule_bits);
+	*ret = (struct segment){.kind = run->kind, .layer = run->layer, .host = run->host, .len = min_u64(len, end - off)};
+	if (run->kind == MAP_DATA)
+		ret->host += off - start;
+	cut(c, off, ret);
+	return 0;
+}
+
+static bool joins(const struct segment *a, const struct segment *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind == MAP_DATA)
+		return a->layer == b->layer && b->host == a->host + a->len;
+	return a->kind == MAP_HOLE || a->kind == MAP_ZERO;
+}
+
+/* The segment at off, joined across slots as far as it goes on without a break. */
+static int segment_at(struct chain *c, uint64_t off, uint64_t len, struct segment *ret, struct err *e)
+{
+	struct segment s;
+	int r = lookup(c, off, len, &s, e);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < SEGMENT_JOINS_MAX && s.len < len; i++) {
+		/* A table that cannot be read is told to whoever asks for what it covers. */
+		struct err later = ERR_INIT;
+		struct segment next;
+		if (lookup(c, off + s.len, len - s.len, &next, &later) < 0 || !joins(&s, &next))
+			break;
+		s.len += next.len;
+	}
+	*ret = s;
+	return 0;
+}
+
+/* --- blk ------------------------------------------------------------------------------------------ */
+
+/* Part of a compressed cluster, at most to its end; *done bytes of it. */
+static int read_compressed(struct chain *c, const struct segment *s, uint64_t off, uint8_t *to, size_t *done,
+                           struct err *e)
+{
+	const struct image_layer *l = c->layers[s->layer];
+	size_t skip = off & (l->info.cluster_size - 1);
+	*done = min_size(s->len, l->info.cluster_size - skip);
+	return decompress_read(c->decompress, l, s->layer, s->host, skip, to, *done, e);
+}
+
+static int read_segment(struct chain *c, const struct segment *s, uint64_t off, uint8_t *to, size_t *done, struct err *e)
+{
+	*done = (size_t)s->len;
+	switch (s->kind) {
+	case MAP_HOLE:
+	case MAP_ZERO:
+		memset(to, 0, *done);
+		return 0;
+	case MAP_DATA:
+		return layer_pread(c->layers[s->layer]->data_fd, s->host, to, *done, e);
+	case MAP_COMPRESSED:
+		return read_compressed(c, s, off, to, done, e);
+	default:
+		return err_set(e, ERR_IMAGE_CORRUPT, "qcow2", "the cluster of guest offset %#" PRIx64 ": %s (%#" PRIx64 ")",
+		               off, map_bad_text(s->kind), s->host);
+	}
+}
+
+static int chain_read(struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
+{
+	struct chain *c = (struct chain *)b;
+	uint8_t *p = to;
+	while (len > 0) {
+		struct segment s;
+		size_t done = 0;
+		int r = segment_at(c, off, len, &s, e);
+		if (r < 0)
+			return r;
+		r = read_segment(c, &s, off, p, &done, e);
+		if (r < 0)
+			return c->count > 1 ? err_prefix(e, "layer %u", s.layer) : r;
+		p += done;
+		off += done;
+		len -= done;
+	}
+	return 0;
+}
+
+static int chain_extent(struct blk *b, uint64_t off, uint64_t len, struct blk_extent *ret, struct err *e)
+{
+	struct chain *c = (struct chain *)b;
+	struct segment s;
+	int r = segment_at(c, off, len, &s, e);
+	if (r < 0)
+		return r;
+	*ret = (struct blk_extent){.kind = BLK_DATA, .len = s.len, .fd = -1};
+	if (s.kind == MAP_HOLE)
+		ret->kind = BLK_HOLE;
+	else if (s.kind == MAP_ZERO)
+		ret->kind = BLK_ZERO;
+	if (s.kind == MAP_DATA) {
+		ret->fd = c->layers[s.layer]->data_fd;
+		ret->host_off = s.host;
+	}
+	return 0;
+}
+
+static void chain_close(struct blk *b)
+{
+	struct chain *c = (struct chain *)b;
+	for (unsigned i = 0; c->layers && i < c->count; i++)
+		image_layer_close(c->layers[i]);
+	map_cache_clear(&c->cache);
+	decompress_free(c->decompress);
+	free(c->layers);
+	free(c->visible);
+	free(c->cells);
+	free(c->scratch);
+	free(c);
+}
+
+static const struct blk_ops raw_ops = {
+	.name = "raw", .read = chain_read, .extent = chain_extent, .close = chain_close};
+static const struct blk_ops qcow2_ops = {
+	.name = "qcow2", .read = chain_read, .extent = chain_extent, .close = chain_close};
+
+/* --- open ----------------------------------------------------------------------------------------- */
+
+static int check_layers(struct image_layer **layers, unsigned count, struct err *e)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct image_layer *l = layers[i];
+		bool backed = l->info.backing_name[0] != '\0';
+		if (l->data_fd < 0)
+			return err_set(e, ERR_IMAGE_LAYER_MISSING, module, "layer %u needs its external data file", i);
+		if (i + 1 < count && !backed)
+			return err_set(e, ERR_INVALID, module, "layer %u of %u names no backing file", i, count);
+		if (i + 1 == count && backed)
+			return err_set(e, ERR_IMAGE_LAYER_MISSING, module, "the backing file of layer %u is missing", i);
+		for (unsigned j = 0; j < i; j++)
+			if (layers[j]->dev == l->dev && layers[j]->ino == l->ino)
+				return err_set(e, ERR_IMAGE_CORRUPT, module,
+				               "layers %u and %u are the same file: the chain leads back to itself", j, i);
+	}
+	return 0;
+}
+
+/* log2 of the smallest unit any layer maps; the largest unit goes to *ret_cluster_max. */
+static unsigned granule_bits(struct image_layer **layers, unsigned count, size_t *ret_cluster_max)
+{
+	unsigned bits = 0;
+	size_t cluster_max = 0;
+	for (unsigned i = 0; i < count; i++) {
+		const struct image_layer *l = layers[i];
+		if (l->info.format == IMAGE_RAW)
+			continue;
+		unsigned own = l->cluster_bits - (l->info.extended_l2 ? 5 : 0);
+		if (bits == 0 || own < bits)
+			bits = own;
+		if (l->info.cluster_size > cluster_max)
+			cluster_max = l->info.cluster_size;
+	}
+	*ret_cluster_max = cluster_max;
+	return bits ? bits : GRANULE_BITS_RAW;
+}
+
+static int chain_init(struct chain *c, struct image_layer **layers, unsigned count, struct err *e)
+{
+	size_t cluster_max = 0;
+	blk_init(&c->blk, layers[0]->info.format == IMAGE_RAW ? &raw_ops : &qcow2_ops, layers[0]->info.virtual_size);
+	c->granule_bits = granule_bits(layers, count, &cluster_max);
+	c->plain = count == 1 && cluster_max == 0;
+	c->layers = calloc(count, sizeof(layers[0]));
+	c->visible = calloc(count, sizeof(c->visible[0]));
+	c->cells = malloc(MAP_SLOT_GRANULES * sizeof(c->cells[0]));
+	c->scratch = malloc(QCOW2_SCRATCH_BYTES);
+	if (!c->layers || !c->visible || !c->cells || !c->scratch)
+		return err_no_memory(e, module);
+	if (cluster_max > 0) {
+		int r = decompress_new(cluster_max, &c->decompress, e);
+		if (r < 0)
+			return r;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t size = layers[i]->info.virtual_size;
+		c->visible[i] = i == 0 ? size : min_u64(size, c->visible[i - 1]);
+	}
+	/* Last, so that on failure the layers are still the caller's to close. */
+	memcpy(c->layers, layers, count * sizeof(layers[0]));
+	c->count = count;
+	return 0;
+}
+
+int image_chain_open(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e)
+{
+	int r;
+	struct chain *c = NULL;
+	if (count == 0 || count > IMAGE_LAYERS_MAX)
+		r = err_set(e, ERR_LIMIT, module, "a chain of %u layers; 1 to %d are allowed", count, IMAGE_LAYERS_MAX);
+	else
+		r = check_layers(layers, count, e);
+	if (r == 0) {
+		c = calloc(1, sizeof(*c));
+		r = c ? chain_init(c, layers, count, e) : err_no_memory(e, module);
+	}
+	if (r < 0) {
+		for (unsigned i = 0; i < count; i++)
+			image_layer_close(layers[i]);
+		if (c)
+			chain_close(&c->blk);
+		return r;
+	}
+	*ret = &c->blk;
+	return 0;
+}

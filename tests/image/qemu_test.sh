@@ -1,0 +1,193 @@
+#!/bin/bash
+# Random images of every kind, made with qemu-img and qemu-io, read by us and compared with qemu-img convert.
+# SEED=… repeats a run; ROUNDS=… makes it longer.
+. "$SENDENSE_SRC/tests/tap.sh"
+dump=$SENDENSE_BUILD/tests/image/chain-dump
+rounds=${ROUNDS:-1}
+
+if ! command -v qemu-img >/dev/null || ! command -v qemu-io >/dev/null; then
+	skip "images of qemu-img" "no qemu-img or qemu-io"
+	done_testing
+	exit
+fi
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+
+# rnd N: a number below N, in $r. Not bash's RANDOM: that is seeded anew in each subshell.
+state=${SEED:-4711}
+rnd() {
+	state=$(((state * 1103515245 + 12345) & 0x7fffffffffff))
+	r=$(((state >> 12) % $1))
+}
+
+# same NAME IMAGE: equal to qemu-img convert, whole, at random places and by extents
+same() {
+	local out
+	if ! out=$(qemu-img convert -O raw "$2" want.raw 2>&1); then
+		flunk "$1" "qemu-img convert: $out"
+		return
+	fi
+	if out=$("$dump" compare "$2" want.raw "${SEED:-4711}" 2>&1); then pass "$1"; else flunk "$1" "$out" "SEED=${SEED:-4711}"; fi
+	rm -f want.raw
+}
+
+# scribble IMAGE SIZE N: N random writes, zeroes, discards
+scribble() {
+	local image=$1 size=$2 n=$3 off len
+	for ((i = 0; i < n; i++)); do
+		rnd $((size / 512)) && off=$((r * 512))
+		rnd 400 && len=$(((r + 1) * 512))
+		[ $((off + len)) -le "$size" ] || len=$((size - off))
+		rnd 2048
+		case $((r % 8)) in
+		0) echo "write -z $off $len" ;;
+		1) echo "write -z -u $off $len" ;;
+		2) echo "discard $off $len" ;;
+		*) echo "write -P $((r / 8 % 255 + 1)) $off $len" ;;
+		esac
+	done >script
+	qemu-io "$image" <script >/dev/null 2>&1
+}
+
+# compress IMAGE SIZE CLUSTER N: N whole compressed clusters
+compress() {
+	local cluster=$3
+	[ "$2" -ge "$cluster" ] || return
+	for ((i = 0; i < $4; i++)); do
+		rnd $(($2 / cluster))
+		echo "write -c -P $((r % 254 + 1)) $((r * cluster)) $cluster"
+	done >script
+	qemu-io "$1" <script >/dev/null 2>&1
+}
+
+noise() { head -c "$1" /dev/zero | openssl enc -aes-128-ctr -K "$(printf '%032x' "$state")" -iv 0 2>/dev/null; }
+
+for ((round = 0; round < rounds; round++)); do
+	for bits in 9 10 11 12 13 14 15 16 17 18 19 20 21; do
+		cluster=$((1 << bits))
+		rnd 4000 && size=$(((4 << 20) + r * 512 + cluster))
+		for compat in 0.10 1.1; do
+			rm -f a.qcow2
+			qemu-img create -q -f qcow2 -o cluster_size=$cluster,compat=$compat a.qcow2 $size
+			scribble a.qcow2 $size 40
+			compress a.qcow2 $size $cluster 6
+			same "clusters of $cluster, compat $compat" a.qcow2
+		done
+		for type in zlib zstd; do
+			rm -f a.qcow2 in.raw
+			# half noise, half text: some clusters compress, some are stored plainly
+			{ noise 700000; seq 1 200000; head -c 100000 /dev/zero; noise 300000; seq 1 9999; } >in.raw
+			qemu-img convert -q -f raw -c -O qcow2 -o cluster_size=$cluster,compression_type=$type in.raw a.qcow2
+			same "compressed $type, clusters of $cluster" a.qcow2
+			scribble a.qcow2 $((1 << 20)) 10
+			same "compressed $type and written over, clusters of $cluster" a.qcow2
+		done
+		[ $bits -ge 14 ] || continue
+		rm -f a.qcow2 b.qcow2
+		qemu-img create -q -f qcow2 -o cluster_size=$cluster,extended_l2=on a.qcow2 $size
+		scribble a.qcow2 $size 60
+		same "extended L2, clusters of $cluster" a.qcow2
+		qemu-img create -q -f qcow2 -o cluster_size=$cluster,extended_l2=on -b a.qcow2 -F qcow2 b.qcow2
+		scribble b.qcow2 $size 40
+		compress b.qcow2 $size $cluster 3
+		same "extended L2 over extended L2, clusters of $cluster" b.qcow2
+	done
+	for raw in off on; do
+		rm -f d.qcow2 d.data
+		size=$(((3 << 20) + 512 * 7))
+		qemu-img create -q -f qcow2 -o data_file=d.data,data_file_raw=$raw d.qcow2 $size
+		scribble d.qcow2 $size 40
+		same "external data file, data_file_raw=$raw" d.qcow2
+		rm -f d.qcow2 d.data
+		qemu-img create -q -f qcow2 -o data_file=d.data,data_file_raw=$raw,extended_l2=on,cluster_size=64k d.qcow2 $size
+		scribble d.qcow2 $size 40
+		same "external data file, data_file_raw=$raw, extended L2" d.qcow2
+	done
+	# chains: every layer its own cluster size, length, version
+	for chain in 1 2 3 4; do
+		rm -f c*.qcow2 base.raw
+		rnd 1500000 && noise $((r + 250000)) >base.raw
+		prev=base.raw fmt=raw
+		for ((k = 1; k <= 7; k++)); do
+			rnd 13 && bits=$((9 + r))
+			rnd 6000 && size=$(((r + 100) * 512))
+			opts=cluster_size=$((1 << bits))
+			rnd 6
+			if [ $bits -ge 14 ] && [ $r -lt 3 ]; then
+				opts=$opts,extended_l2=on
+			elif [ $r = 5 ]; then
+				opts=$opts,compat=0.10
+			fi
+			qemu-img create -q -f qcow2 -o "$opts" -b $prev -F $fmt c$k.qcow2 $size
+			scribble c$k.qcow2 $size 12
+			compress c$k.qcow2 $size $((1 << bits)) 2
+			prev=c$k.qcow2 fmt=qcow2
+			same "chain $chain of differing cluster sizes and lengths, $((k + 1)) layers" c$k.qcow2
+		done
+	done
+done
+
+# 220 layers. Made with one create and rebase -u each: no layer of it is opened to be written but once.
+rm -f ./*.qcow2
+size=$((8 << 20))
+noise $size >base.raw
+prev=base.raw fmt=raw
+for ((k = 1; k <= 220; k++)); do
+	opts=cluster_size=$((1 << (12 + k % 6)))
+	qemu-img create -q -f qcow2 -o $opts l$k.qcow2 $size
+	qemu-io -c "write -P $((k % 255 + 1)) $((k * 33000 / 512 * 512)) 24064" -c "write -z $((k * 7 * 4096)) 4096" l$k.qcow2 >/dev/null
+	qemu-img rebase -u -b $prev -F $fmt l$k.qcow2
+	prev=l$k.qcow2 fmt=qcow2
+done
+same "a chain of 221 layers" l220.qcow2
+
+# raw
+noise 100000 >odd.raw
+same "raw, 100000 bytes" odd.raw
+truncate -s 1234567 odd.raw
+same "raw with a hole" odd.raw
+
+# dirty: the writer is killed with lazy refcounts
+qemu-img create -q -f qcow2 -o lazy_refcounts=on dirty.qcow2 4M
+(
+	ulimit -c 0
+	exec qemu-io -c 'write -P 7 1M 64k' -c 'flush' -c 'abort' dirty.qcow2
+) >/dev/null 2>&1
+cp dirty.qcow2 copy.qcow2
+ok "a dirty image is read" "$dump" read dirty.qcow2
+is "reading left the dirty image as it was" "$(cmp dirty.qcow2 copy.qcow2 && echo same)" same
+is "the image is in fact marked dirty" "$(dd if=copy.qcow2 bs=1 skip=79 count=1 2>/dev/null | od -An -tu1 | tr -d ' ')" 1
+qemu-img convert -O raw copy.qcow2 want.raw 2>/dev/null || qemu-img check -q -r all copy.qcow2
+qemu-img convert -O raw copy.qcow2 want.raw
+ok "a dirty image equals qemu-img convert" "$dump" compare dirty.qcow2 want.raw 1
+
+# internal snapshots: the active table counts
+qemu-img create -q -f qcow2 snap.qcow2 2M
+qemu-io -c 'write -P 1 0 1M' snap.qcow2 >/dev/null
+qemu-img snapshot -c one snap.qcow2
+qemu-io -c 'write -P 2 512k 1M' snap.qcow2 >/dev/null
+same "an image with an internal snapshot" snap.qcow2
+
+# preallocated
+for p in metadata falloc full; do
+	rm -f p.qcow2
+	qemu-img create -q -f qcow2 -o preallocation=$p p.qcow2 3000k
+	scribble p.qcow2 $((3000 << 10)) 10
+	same "preallocation=$p" p.qcow2
+done
+# sparse and huge: must be quick, and memory must not follow the virtual size
+qemu-img create -q -f qcow2 -o cluster_size=2M huge.qcow2 60T
+is "60 TiB of nothing opens" "$(bash -c "ulimit -v 200000; $dump info huge.qcow2")" $((60 << 40))
+
+# public images
+if [ -d "$SENDENSE_CORPUS" ]; then
+	while read -r image; do
+		if qemu-img info "$image" >/dev/null 2>&1 && [ "$(qemu-img info --output=json "$image" | grep -c '"format": "qcow2"')" -gt 0 ]; then
+			same "corpus: ${image#"$SENDENSE_CORPUS"/}" "$image"
+		fi
+	done < <(find -L "$SENDENSE_CORPUS" -name '*.qcow2' | sort)
+else
+	skip "corpus images" "no corpus"
+fi
+done_testing
