@@ -1,0 +1,59 @@
+/* Names of fscrypt: without the key the kernel shows the hash of the name in its directory and the ciphertext, a
+ * digest in place of what is too long, as base64url without padding (include/linux/fscrypt.h). */
+#include "fs/ext/ext.h"
+
+#include <openssl/sha.h>
+
+enum { NOKEY_BYTES = 149 };
+
+static size_t base64url(const uint8_t *p, size_t len, char *to)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	size_t out = 0;
+	uint32_t acc = 0;
+	unsigned bits = 0;
+	for (size_t i = 0; i < len; i++) {
+		acc = acc << 8 | p[i];
+		for (bits += 8; bits >= 6; bits -= 6)
+			to[out++] = digits[acc >> (bits - 6) & 63];
+	}
+	if (bits)
+		to[out++] = digits[acc << (6 - bits) & 63];
+	return out;
+}
+
+/* Hashes as the kernel hands them to fscrypt: only where it walks the directory in hash order. */
+static struct ext_hash name_hash(struct ext_fs *x, const struct ext_inode *dir, const struct ext_dent *d,
+                                 unsigned version)
+{
+	struct ext_hash h = {0};
+	bool hashed = x->sb.compat & EXT_DIR_INDEX &&
+	              (dir->flags & (EXT_FL_INDEX | EXT_FL_INLINE_DATA) || dir->size >> x->sb.block_bits == 1);
+	if (!hashed)
+		return h;
+	if (!(dir->flags & EXT_FL_CASEFOLD)) {
+		(void)ext_name_hash(&x->sb, version, d->name, d->len, &h);
+		return h;
+	}
+	/* Encrypted and case-insensitive: the hash needs the key and is therefore kept behind the name. */
+	size_t pad = (4 - (8 + (size_t)d->len) % 4) % 4;
+	if (d->tail_len >= pad + 8)
+		h = (struct ext_hash){.major = get_le32(d->tail + pad), .minor = get_le32(d->tail + pad + 4)};
+	return h;
+}
+
+size_t ext_nokey_name(struct ext_fs *x, const struct ext_inode *dir, const struct ext_dent *d, unsigned version,
+                      char *ret)
+{
+	uint8_t raw[8 + NOKEY_BYTES + SHA256_DIGEST_LENGTH];
+	struct ext_hash h = name_hash(x, dir, d, version);
+	put_le32(raw, h.major);
+	put_le32(raw + 4, h.minor);
+	size_t head = min_size(d->len, NOKEY_BYTES), len = 8 + head;
+	memcpy(raw + 8, d->name, head);
+	if (d->len > head) {
+		(void)SHA256(d->name + head, d->len - head, raw + len);
+		len += SHA256_DIGEST_LENGTH;
+	}
+	return base64url(raw, len, ret);
+}
