@@ -1,12 +1,13 @@
 #include "fs/fs.h"
 
+#include "fs/ext/driver.h"
 #include "fs/fat/fat.h"
 #include "fs/ntfs/ntfs.h"
 
-/* The surest probe wins; among equals the first. FAT stands last: its boot sector has no magic of its own
- * and often survives beneath another filesystem. */
+/* The surest probe wins; among equals the first. */
 const struct fs_driver *const fs_drivers[] = {
-	&ntfs_driver,
+	&ext_driver,
 	&fat_driver,
+	&ntfs_driver,
 	NULL,
 };

@@ -100,7 +100,7 @@ static int open_root(struct walk *w, struct err *e)
 /* From frame `level` down to the leaf for h. */
 static int go_down(struct walk *w, unsigned level, uint32_t h, uint32_t *ret_leaf, struct err *e)
 {
-	uint32_t child;
+	uint32_t child = 0;
 	int r = frame_search(w, &w->frames[level], h, &child, e);
 	while (r == 0 && ++level < w->levels) {
 		r = open_frame(w, &w->frames[level], child, NODE_ENTRIES, e);
@@ -146,7 +146,7 @@ static int next_leaf(struct walk *w, uint32_t h, uint32_t *ret_leaf, struct err 
 
 static int find(struct walk *w, uint32_t h, ext_dent_fn *fn, void *arg, int *ret, struct err *e)
 {
-	uint32_t leaf;
+	uint32_t leaf = 0;
 	int r = open_root(w, e);
 	if (r == 0)
 		r = go_down(w, 0, h, &leaf, e);

@@ -59,18 +59,6 @@ static enum fs_type type_of(uint8_t ftype)
 	return ftype < sizeof(types) / sizeof(types[0]) ? types[ftype] : FS_UNKNOWN;
 }
 
-/* A name no path can hold is shown with '?' in place of what is not allowed. True when it had any. */
-static bool clean_name(const struct ext_dent *d, char *to)
-{
-	bool bad = false;
-	for (size_t i = 0; i < d->len; i++) {
-		bool ok = d->name[i] != '/' && d->name[i] != '\0';
-		to[i] = ok ? (char)d->name[i] : '?';
-		bad |= !ok;
-	}
-	return bad;
-}
-
 static int list_damage(const struct lister *l, const struct ext_dent *d)
 {
 	char name[64];
@@ -99,14 +87,11 @@ static int list_entry(void *arg, const struct ext_dent *d)
 	if (is_encrypted(l->x, l->dir)) {
 		de.name = name;
 		de.name_len = ext_nokey_name(l->x, l->dir, d, l->version, name);
-	} else if (clean_name(d, name)) {
-		de.name = name;
-		(void)err_set(&why, ERR_FILE_CORRUPT, module, "the name holds a slash or a NUL");
 	}
-	if (!de.broken && !why.code && !ext_ino_nameable(l->x, d->ino))
+	if (!de.broken && !ext_ino_nameable(l->x, d->ino)) {
 		(void)err_set(&why, ERR_FILE_CORRUPT, module, "the name leads to inode %" PRIu32 ", which it cannot", d->ino);
-	if (!de.broken && why.code)
 		de.broken = &why;
+	}
 	return l->fn(l->arg, &de);
 }
 
