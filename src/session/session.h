@@ -58,7 +58,7 @@ int session_layer(struct session *s, unsigned disk, int fd, const char *format, 
 /* The external data file of the layer added last. */
 int session_data_file(struct session *s, unsigned disk, int fd, struct err *e);
 
-enum { SESSION_WARNINGS_MAX = 16, SESSION_WARNING_LEN = 512 };
+enum { SESSION_WARNINGS_MAX = WIRE_WARNINGS_MAX, SESSION_WARNING_LEN = WIRE_WARNING_LEN };
 
 struct session_opened {
 	uint32_t volume_count;

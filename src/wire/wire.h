@@ -40,6 +40,8 @@ enum {
 	WIRE_FDS_MAX = 4,
 	WIRE_CONTROL_FD = 3,         /* where a worker finds its socket; 0 and 1 are /dev/null, 2 its log pipe */
 	WIRE_PATH_MAX = 32768,       /* = FS_PATH_MAX */
+	WIRE_WARNINGS_MAX = 16,
+	WIRE_WARNING_LEN = 512,
 };
 
 enum wire_phase {
@@ -69,8 +71,6 @@ enum wire_direction {
 	X(SEARCH,     11, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 2048, 3)              \
 	X(MEASURE,    12, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 64, 1)                                \
 	X(CANCEL,     13, WIRE_TO_WORKER, WIRE_PHASE_ANY, 16, 0)                                    \
-	X(UNLOCK,     14, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 4096, 0)                              \
-	X(RAW,        15, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 64, 3)                                \
 	X(READY,      32, WIRE_TO_CLIENT, WIRE_PHASE_HELLO, 64, 0)                                  \
 	X(LAYER_INFO, 33, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 4096, 0)                               \
 	X(OK,         34, WIRE_TO_CLIENT, WIRE_PHASE_ANY, 0, 0)                                     \

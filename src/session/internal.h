@@ -1,0 +1,91 @@
+/* What session.c, pump.c and stream.c share. */
+#ifndef SESSION_INTERNAL_H
+#define SESSION_INTERNAL_H
+
+#include "session/session.h"
+#include "wire/ring.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* A request that waits for its answer: on the stack of a call, or inside a stream. Guarded by session.lock. */
+struct pending {
+	struct pending *next;
+	uint32_t request;
+	bool done;
+	enum wire_type type;             /* of the answer, when done and err.code == 0 */
+	struct buf answer;               /* its payload */
+	struct err err;
+	struct stream *stream;           /* set for streams */
+};
+
+struct session {
+	atomic_uint refs;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;          /* an answer came, the session died, the process was reaped */
+	int sock;
+	int pidfd;
+	pid_t pid;
+	bool dead;                       /* given up: `why` says why; nothing is sent any more */
+	bool reaped;
+	int exit_status;                 /* as waitpid gives it, once reaped */
+	struct err why;
+	unsigned phase;                  /* enum wire_phase */
+	uint32_t last_request;
+	struct pending *pending;
+	unsigned call_timeout_ms, open_timeout_ms, stall_timeout_ms;
+	_Atomic uint64_t last_used_ms;
+	uint64_t sock_watch, pid_watch;
+};
+
+uint64_t now_ms(void);
+
+/* --- spawn.c --- */
+
+int session_spawn(const struct session_options *opt, int *ret_sock, pid_t *ret_pid, int *ret_pidfd, struct err *e);
+
+/* --- pump.c: one thread that waits for all descriptors of all sessions --- */
+
+/* Starts the thread unless it runs. */
+int pump_start(struct err *e);
+
+enum watch_kind { WATCH_SOCKET, WATCH_PROCESS, WATCH_STREAM };
+
+/* Watches fd. A socket or process watch holds a reference on the session until it is removed; a stream watch is
+ * one-shot and armed by pump_arm. Returns the watch's number, 0 and *e on failure. */
+uint64_t pump_watch(enum watch_kind kind, int fd, struct session *s, struct stream *st, struct err *e);
+void pump_arm(uint64_t watch, int fd);
+/* After it returns the pump does not touch the watch's stream any more. */
+void pump_unwatch(uint64_t watch, int fd);
+
+/* --- session.c, called by the pump --- */
+
+/* Receives and hands out what came. False: the socket is done with. */
+bool session_receive(struct session *s);
+/* The process ended: reaps it. */
+void session_reap(struct session *s);
+/* Gives the session up; the first reason counts. */
+void session_fail(struct session *s, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Adds p to the pending ones and sends the frame composed in b (whose request number is put in here). */
+int session_submit(struct session *s, struct pending *p, struct buf *b, const int *fds, unsigned fd_count,
+                   struct err *e);
+void session_forget(struct session *s, struct pending *p);
+/* Submits, waits; the answer must be of type `want`. p->answer is the caller's to free. */
+int session_call(struct session *s, struct buf *b, const int *fds, unsigned fd_count, enum wire_type want,
+                 unsigned timeout_ms, struct pending *p, struct err *e);
+/* A memfd holding paths, for ARCHIVE and MEASURE. */
+int session_paths_fd(const struct session_path *paths, size_t count, struct err *e);
+
+/* --- stream.c, called by the pump --- */
+
+/* Something changed for the stream: wakes who waits. */
+void stream_wake(struct stream *st);
+/* A stream that waits longer than its limit ends its session. */
+void stream_check_stall(struct stream *st, uint64_t now);
+/* A PROGRESS frame, under session.lock. */
+void stream_note_progress(struct stream *st, struct rdr *r);
+/* Makes the waiting reader look again, from any thread. */
+void stream_nudge(struct stream *st);
+
+#endif

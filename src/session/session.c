@@ -1,0 +1,612 @@
+#include "session/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	CALL_TIMEOUT_MS = 30000,
+	OPEN_TIMEOUT_MS = 60000,
+	STALL_TIMEOUT_MS = 60000,
+	REAP_WAIT_MS = 5000,
+	DEATH_NOTE_MS = 100,          /* how long to wait for the exit status when a worker's socket closes */
+	PATHS_MAX = 16 << 20,         /* bytes of all paths of one archive */
+};
+
+/* --- lifetime ------------------------------------------------------------------------------------- */
+
+struct session *session_ref(struct session *s)
+{
+	atomic_fetch_add(&s->refs, 1);
+	return s;
+}
+
+void session_unref(struct session *s)
+{
+	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+		return;
+	if (s->sock >= 0)
+		(void)close(s->sock);
+	if (s->pidfd >= 0)
+		(void)close(s->pidfd);
+	(void)pthread_cond_destroy(&s->changed);
+	(void)pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+static void deadline_after(struct timespec *ret, unsigned ms)
+{
+	(void)clock_gettime(CLOCK_MONOTONIC, ret);
+	ret->tv_sec += ms / 1000;
+	ret->tv_nsec += (long)(ms % 1000) * 1000000;
+	if (ret->tv_nsec >= 1000000000) {
+		ret->tv_sec++;
+		ret->tv_nsec -= 1000000000;
+	}
+}
+
+void session_close(struct session *s)
+{
+	if (!s)
+		return;
+	session_fail(s, ERR_CANCELLED, "the session was closed");
+	struct timespec until;
+	deadline_after(&until, REAP_WAIT_MS);
+	pthread_mutex_lock(&s->lock);
+	while (!s->reaped && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+		;
+	pthread_mutex_unlock(&s->lock);
+	session_unref(s);
+}
+
+pid_t session_pid(const struct session *s)
+{
+	return s->pid;
+}
+
+bool session_alive(struct session *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool alive = !s->dead;
+	pthread_mutex_unlock(&s->lock);
+	return alive;
+}
+
+uint64_t session_idle_ms(struct session *s)
+{
+	return now_ms() - atomic_load(&s->last_used_ms);
+}
+
+/* --- the pump's side ------------------------------------------------------------------------------ */
+
+static void fail_locked(struct session *s, int code, const char *msg)
+{
+	if (s->dead)
+		return;
+	s->dead = true;
+	(void)err_set(&s->why, code, "session", "%s", msg);
+	if (!s->reaped)
+		(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
+	for (struct pending *p = s->pending; p; p = p->next) {
+		if (p->done)
+			continue;
+		p->done = true;
+		p->err = s->why;
+		if (p->stream)
+			stream_nudge(p->stream);
+	}
+	pthread_cond_broadcast(&s->changed);
+}
+
+void session_fail(struct session *s, int code, const char *fmt, ...)
+{
+	char msg[ERR_MSG_MAX];
+	va_list ap;
+	va_start(ap, fmt);
+	(void)vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	pthread_mutex_lock(&s->lock);
+	fail_locked(s, code, msg);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static bool try_reap(struct session *s)
+{
+	if (s->reaped)
+		return true;
+	int status = 0;
+	if (waitpid(s->pid, &status, WNOHANG) == 0)
+		return false;
+	s->reaped = true;
+	s->exit_status = status;
+	pthread_cond_broadcast(&s->changed);
+	return true;
+}
+
+void session_reap(struct session *s)
+{
+	pthread_mutex_lock(&s->lock);
+	(void)try_reap(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Says how the worker ended, for people: the socket closed without our doing. */
+static void describe_death(struct session *s)
+{
+	struct pollfd p = {.fd = s->pidfd, .events = POLLIN};
+	(void)poll(&p, 1, DEATH_NOTE_MS);
+	pthread_mutex_lock(&s->lock);
+	bool reaped = try_reap(s);
+	int status = s->exit_status;
+	pthread_mutex_unlock(&s->lock);
+	if (!reaped)
+		session_fail(s, ERR_WORKER_DIED, "the worker reading this backup closed its connection");
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		session_fail(s, ERR_WORKER_DIED,
+		             "the worker reading this backup was stopped by its sandbox; the image may be hostile");
+	else if (WIFSIGNALED(status))
+		session_fail(s, ERR_WORKER_DIED, "the worker reading this backup was ended by signal %d (%s); try again",
+		             WTERMSIG(status), sigdescr_np(WTERMSIG(status)) ? sigdescr_np(WTERMSIG(status)) : "unknown");
+	else
+		session_fail(s, ERR_WORKER_DIED, "the worker reading this backup ended with status %d; try again",
+		             WEXITSTATUS(status));
+}
+
+/* Hands a frame to the request it answers. */
+static void deliver_locked(struct session *s, struct wire_frame *f)
+{
+	struct pending *p = s->pending;
+	while (p && p->request != f->request)
+		p = p->next;
+	/* A request that was forgotten (a cancelled stream) may still be answered once. */
+	if (!p || p->done)
+		return;
+	if (f->type == WIRE_PROGRESS && p->stream) {
+		stream_note_progress(p->stream, &f->payload);
+		return;
+	}
+	p->done = true;
+	p->type = f->type;
+	if (f->type == WIRE_ERROR) {
+		(void)wire_get_error(&f->payload, &p->err);
+	} else {
+		buf_reset(&p->answer);
+		buf_add(&p->answer, f->payload.p, f->payload.len);
+		if (p->answer.failed)
+			(void)err_no_memory(&p->err, "session");
+	}
+	if (s->phase == WIRE_PHASE_HELLO && f->type == WIRE_READY)
+		s->phase = WIRE_PHASE_CONFIG;
+	if (f->type == WIRE_OPENED)
+		s->phase = WIRE_PHASE_SERVING;
+	if (p->stream)
+		stream_nudge(p->stream);
+	pthread_cond_broadcast(&s->changed);
+}
+
+bool session_receive(struct session *s)
+{
+	static uint8_t buf[WIRE_FRAME_MAX];      /* the pump is one thread */
+	for (;;) {
+		struct wire_frame f;
+		struct err e = ERR_INIT;
+		int r = wire_recv(s->sock, WIRE_TO_CLIENT, s->phase, false, buf, &f, &e);
+		if (r == WIRE_NOTHING)
+			return true;
+		if (r == WIRE_FRAME) {
+			pthread_mutex_lock(&s->lock);
+			bool dead = s->dead;
+			if (!dead)
+				deliver_locked(s, &f);
+			pthread_mutex_unlock(&s->lock);
+			wire_frame_close_fds(&f);
+			if (!dead)
+				continue;
+		} else if (r == WIRE_CLOSED) {
+			describe_death(s);
+		} else {
+			session_fail(s, ERR_WORKER_PROTOCOL, "the worker was stopped: %s", e.msg);
+		}
+		return false;
+	}
+}
+
+/* --- calls ---------------------------------------------------------------------------------------- */
+
+int session_submit(struct session *s, struct pending *p, struct buf *b, const int *fds, unsigned fd_count,
+                   struct err *e)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->dead) {
+		*e = s->why;
+		pthread_mutex_unlock(&s->lock);
+		return e->code;
+	}
+	p->request = ++s->last_request;
+	if (b->len >= WIRE_HEADER)
+		put_le32(b->data + 4, p->request);
+	p->next = s->pending;
+	s->pending = p;
+	pthread_mutex_unlock(&s->lock);
+
+	atomic_store(&s->last_used_ms, now_ms());
+	int r = wire_send(s->sock, b, fds, fd_count, e);
+	if (r < 0)
+		session_forget(s, p);
+	return r;
+}
+
+void session_forget(struct session *s, struct pending *p)
+{
+	pthread_mutex_lock(&s->lock);
+	struct pending **at = &s->pending;
+	while (*at && *at != p)
+		at = &(*at)->next;
+	if (*at)
+		*at = p->next;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* False when the time ran out. */
+static bool wait_answer(struct session *s, struct pending *p, unsigned timeout_ms)
+{
+	struct timespec until;
+	deadline_after(&until, timeout_ms);
+	pthread_mutex_lock(&s->lock);
+	while (!p->done && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+		;
+	bool done = p->done;
+	pthread_mutex_unlock(&s->lock);
+	return done;
+}
+
+/* An answer in p, taken out of the list: success only if it is of the wanted type. */
+static int judge_answer(struct session *s, struct pending *p, enum wire_type want, struct err *e)
+{
+	if (p->err.code < 0) {
+		*e = p->err;
+		return e->code;
+	}
+	if (p->type == want)
+		return 0;
+	session_fail(s, ERR_WORKER_PROTOCOL, "the worker was stopped: it answered with %s", wire_type_name(p->type));
+	return err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker was stopped: it answered with %s",
+	               wire_type_name(p->type));
+}
+
+int session_call(struct session *s, struct buf *b, const int *fds, unsigned fd_count, enum wire_type want,
+                 unsigned timeout_ms, struct pending *p, struct err *e)
+{
+	*p = (struct pending){.answer = BUF_INIT(WIRE_FRAME_MAX)};
+	int r = session_submit(s, p, b, fds, fd_count, e);
+	if (r < 0)
+		return r;
+	if (!wait_answer(s, p, timeout_ms))
+		session_fail(s, ERR_TIMEOUT, "the worker reading this backup gave no answer within %u seconds and was stopped",
+		             timeout_ms / 1000);
+	session_forget(s, p);
+	r = judge_answer(s, p, want, e);
+	if (r < 0)
+		buf_free(&p->answer);
+	return r;
+}
+
+/* --- start ---------------------------------------------------------------------------------------- */
+
+static struct session *session_new(const struct session_options *opt)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	atomic_init(&s->refs, 1);
+	(void)pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_t attr;
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&s->changed, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	s->sock = s->pidfd = -1;
+	s->phase = WIRE_PHASE_HELLO;
+	s->call_timeout_ms = opt->call_timeout_ms ? opt->call_timeout_ms : CALL_TIMEOUT_MS;
+	s->open_timeout_ms = opt->open_timeout_ms ? opt->open_timeout_ms : OPEN_TIMEOUT_MS;
+	s->stall_timeout_ms = opt->stall_timeout_ms ? opt->stall_timeout_ms : STALL_TIMEOUT_MS;
+	atomic_init(&s->last_used_ms, now_ms());
+	return s;
+}
+
+static int hello(struct session *s, const struct session_options *opt, struct err *e)
+{
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_HELLO, 0);
+	wire_put_u32(&b, WIRE_VERSION);
+	wire_put_u32(&b, opt->no_sandbox ? 1 : 0);
+	struct pending p;
+	int r = session_call(s, &b, NULL, 0, WIRE_READY, s->call_timeout_ms, &p, e);
+	if (r == ERR_WORKER_DIED) {
+		e->code = ERR_WORKER_START;
+		return err_prefix(e, "the worker did not start");
+	}
+	if (r < 0)
+		return r;
+	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
+	uint32_t version = rdr_le32(&rd);
+	buf_free(&p.answer);
+	if (rd.bad || version != WIRE_VERSION)
+		return err_set(e, ERR_WORKER_START, "session",
+		               "the worker speaks protocol version %u, this program %d: install both from one build",
+		               version, WIRE_VERSION);
+	return 0;
+}
+
+int session_start(const struct session_options *opt, struct session **ret, struct err *e)
+{
+	int r = pump_start(e);
+	if (r < 0)
+		return r;
+	struct session *s = session_new(opt);
+	if (!s)
+		return err_no_memory(e, "session");
+	r = session_spawn(opt, &s->sock, &s->pid, &s->pidfd, e);
+	if (r < 0) {
+		session_unref(s);
+		return r;
+	}
+	s->pid_watch = pump_watch(WATCH_PROCESS, s->pidfd, s, NULL, e);
+	if (s->pid_watch)
+		s->sock_watch = pump_watch(WATCH_SOCKET, s->sock, s, NULL, e);
+	r = s->sock_watch ? hello(s, opt, e) : e->code;
+	if (r < 0) {
+		session_close(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+/* --- configuration -------------------------------------------------------------------------------- */
+
+static int check_read_only(int fd, struct err *e)
+{
+	int flags = fcntl(fd, F_GETFL);
+	if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY)
+		return 0;
+	return err_set(e, ERR_INVALID, "session", "a worker gets only files opened for reading");
+}
+
+int session_layer(struct session *s, unsigned disk, int fd, const char *format, struct wire_layer *ret,
+                  struct err *e)
+{
+	int r = check_read_only(fd, e);
+	if (r < 0)
+		return r;
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_LAYER, 0);
+	wire_put_u16(&b, (uint16_t)disk);
+	wire_put_cstr(&b, format);
+	struct pending p;
+	r = session_call(s, &b, &fd, 1, WIRE_LAYER_INFO, s->call_timeout_ms, &p, e);
+	if (r < 0)
+		return r;
+	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
+	struct wire_layer layer;
+	wire_layer_get(&rd, &layer);
+	buf_free(&p.answer);
+	if (rd.bad)
+		return err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's description of a layer cannot be read");
+	*ret = layer;
+	return 0;
+}
+
+int session_data_file(struct session *s, unsigned disk, int fd, struct err *e)
+{
+	int r = check_read_only(fd, e);
+	if (r < 0)
+		return r;
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_DATA_FILE, 0);
+	wire_put_u16(&b, (uint16_t)disk);
+	struct pending p;
+	r = session_call(s, &b, &fd, 1, WIRE_OK, s->call_timeout_ms, &p, e);
+	if (r == 0)
+		buf_free(&p.answer);
+	return r;
+}
+
+int session_open(struct session *s, struct session_opened *ret, struct err *e)
+{
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_OPEN, 0);
+	struct pending p;
+	int r = session_call(s, &b, NULL, 0, WIRE_OPENED, s->open_timeout_ms, &p, e);
+	if (r < 0)
+		return r;
+	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
+	ret->volume_count = rdr_le32(&rd);
+	ret->default_volume = rdr_le32(&rd);
+	ret->warning_count = rdr_le32(&rd);
+	if (ret->warning_count > SESSION_WARNINGS_MAX)
+		rd.bad = true;
+	for (uint32_t i = 0; i < ret->warning_count && !rd.bad; i++)
+		wire_get_cstr(&rd, ret->warnings[i], SESSION_WARNING_LEN);
+	buf_free(&p.answer);
+	if (rd.bad)
+		return err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's description of the disk cannot be read");
+	return 0;
+}
+
+/* --- questions ------------------------------------------------------------------------------------ */
+
+enum { VOLUMES_LIMIT = 4096 };
+
+/* Appends one VOLUME_LIST answer to the array; *ret_total is what the worker says there are. */
+static int take_volumes(struct rdr *rd, struct wire_volume **list, unsigned *count, uint32_t *ret_total,
+                        struct err *e)
+{
+	*ret_total = rdr_le32(rd);
+	uint32_t n = rdr_le32(rd);
+	if (rd->bad || *ret_total > VOLUMES_LIMIT || n > *ret_total - *count || (n == 0 && *count < *ret_total))
+		return err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's list of volumes cannot be read");
+	if (n == 0)
+		return 0;
+	struct wire_volume *more = realloc(*list, sizeof(**list) * (*count + n));
+	if (!more)
+		return err_no_memory(e, "session");
+	*list = more;
+	for (uint32_t i = 0; i < n; i++)
+		wire_volume_get(rd, &more[*count + i]);
+	if (rd->bad)
+		return err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's list of volumes cannot be read");
+	*count += n;
+	return 0;
+}
+
+int session_volumes(struct session *s, struct wire_volume **ret, unsigned *ret_count, struct err *e)
+{
+	CLEANUP(free_ptr) struct wire_volume *list = NULL;
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	unsigned count = 0;
+	uint32_t total;
+	do {
+		wire_begin(&b, WIRE_VOLUMES, 0);
+		wire_put_u32(&b, count);
+		struct pending p;
+		int r = session_call(s, &b, NULL, 0, WIRE_VOLUME_LIST, s->call_timeout_ms, &p, e);
+		if (r < 0)
+			return r;
+		struct rdr rd = rdr_init(p.answer.data, p.answer.len);
+		r = take_volumes(&rd, &list, &count, &total, e);
+		buf_free(&p.answer);
+		if (r < 0)
+			return r;
+	} while (count < total);
+	*ret = STEAL(list);
+	*ret_count = count;
+	return 0;
+}
+
+static void get_xattrs(struct rdr *rd, struct session_stat *st)
+{
+	uint32_t n = rdr_le32(rd);
+	if (n > SESSION_XATTRS_MAX)
+		rd->bad = true;
+	for (uint32_t i = 0; i < n && !rd->bad; i++) {
+		struct session_xattr *x = &st->xattrs[i];
+		size_t len;
+		x->name = wire_get_str(rd, 1024, &len);
+		/* The worker sends the NUL along. */
+		if (!x->name || len == 0 || memchr(x->name, '\0', len) != x->name + len - 1)
+			rd->bad = true;
+		x->full_len = rdr_le32(rd);
+		x->value = (const uint8_t *)wire_get_str(rd, WIRE_FRAME_MAX, &x->len);
+		if (x->len > x->full_len)
+			rd->bad = true;
+	}
+	st->xattr_count = n;
+}
+
+static void get_streams(struct rdr *rd, struct session_stat *st)
+{
+	uint32_t n = rdr_le32(rd);
+	if (n > SESSION_STREAMS_MAX)
+		rd->bad = true;
+	for (uint32_t i = 0; i < n && !rd->bad; i++) {
+		st->streams[i].name = wire_get_str(rd, 1024, &st->streams[i].name_len);
+		st->streams[i].size = rdr_le64(rd);
+	}
+	st->stream_count = n;
+}
+
+int session_stat(struct session *s, struct session_path at, bool follow, bool details, struct session_stat *ret,
+                 struct err *e)
+{
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_STAT, 0);
+	wire_put_u32(&b, at.volume);
+	wire_put_u8(&b, follow);
+	wire_put_u8(&b, details);
+	wire_put_str(&b, at.path, at.len);
+	struct pending p;
+	int r = session_call(s, &b, NULL, 0, WIRE_STAT_INFO, s->call_timeout_ms, &p, e);
+	if (r < 0)
+		return r;
+	memset(ret, 0, sizeof(*ret));
+	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
+	ret->volume = rdr_le32(&rd);
+	wire_entry_get(&rd, &ret->entry);
+	get_xattrs(&rd, ret);
+	get_streams(&rd, ret);
+	ret->cut = rdr_u8(&rd);
+	if (rd.bad) {
+		buf_free(&p.answer);
+		return err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's description of a file cannot be read");
+	}
+	ret->memory = p.answer.data;     /* what the strings point into */
+	return 0;
+}
+
+void session_stat_free(struct session_stat *st)
+{
+	free(st->memory);
+	st->memory = NULL;
+}
+
+int session_paths_fd(const struct session_path *paths, size_t count, struct err *e)
+{
+	CLEANUP(buf_free) struct buf b = BUF_INIT(PATHS_MAX);
+	wire_put_u32(&b, (uint32_t)count);
+	for (size_t i = 0; i < count; i++)
+		wire_put_str(&b, paths[i].path, paths[i].len);
+	int r = buf_ok(&b, "session", e);
+	if (r < 0)
+		return r;
+	CLEANUP(fd_close) int fd = memfd_create("sendense-paths", MFD_CLOEXEC);
+	if (fd < 0 || pwrite(fd, b.data, b.len, 0) != (ssize_t)b.len)
+		return err_set_errno(e, ERR_NO_MEMORY, errno, "session", "cannot pass the list of paths");
+	return fd_steal(&fd);
+}
+
+int session_measure(struct session *s, uint32_t volume, const struct session_path *paths, size_t path_count,
+                    unsigned timeout_ms, struct session_measure *ret, struct err *e)
+{
+	CLEANUP(fd_close) int fd = session_paths_fd(paths, path_count, e);
+	if (fd < 0)
+		return fd;
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_MEASURE, 0);
+	wire_put_u32(&b, volume);
+	struct pending p = {.answer = BUF_INIT(WIRE_FRAME_MAX)};
+	int r = session_submit(s, &p, &b, &fd, 1, e);
+	if (r < 0)
+		return r;
+	bool done = wait_answer(s, &p, timeout_ms ? timeout_ms : s->call_timeout_ms);
+	session_forget(s, &p);
+	if (!done) {
+		wire_begin(&b, WIRE_CANCEL, p.request);
+		struct err ignored = ERR_INIT;
+		(void)wire_send(s->sock, &b, NULL, 0, &ignored);
+		return err_set(e, ERR_TIMEOUT, "session", "counting the files takes too long");
+	}
+	r = judge_answer(s, &p, WIRE_MEASURED, e);
+	if (r == 0) {
+		struct rdr rd = rdr_init(p.answer.data, p.answer.len);
+		ret->files = rdr_le64(&rd);
+		ret->directories = rdr_le64(&rd);
+		ret->others = rdr_le64(&rd);
+		ret->bytes = rdr_le64(&rd);
+		ret->errors = rdr_le64(&rd);
+		if (rd.bad)
+			r = err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's count cannot be read");
+	}
+	buf_free(&p.answer);
+	return r;
+}

@@ -1,0 +1,122 @@
+/* Starting a worker: posix_spawn (a fork of a large hub costs much more), one socket at a fixed number,
+ * nothing else inherited. The worker closes what is left over itself and enters its sandbox before it reads a byte. */
+#include "session/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+/* The worker beside the running program, or where `make install` puts it from there. */
+static int find_worker(char *to, size_t size, struct err *e)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n <= 0)
+		return err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot find the running program's folder");
+	self[n] = '\0';
+	char *slash = strrchr(self, '/');
+	if (slash)
+		*slash = '\0';
+	static const char *const places[] = {"sendense-worker", "../libexec/sendense/sendense-worker"};
+	for (unsigned i = 0; i < 2; i++) {
+		int len = snprintf(to, size, "%s/%s", self, places[i]);
+		if (len > 0 && (size_t)len < size && access(to, X_OK) == 0)
+			return 0;
+	}
+	return err_set(e, ERR_WORKER_START, "session",
+	               "the program sendense-worker is not beside this one: install it in the same folder");
+}
+
+static int fill_actions(posix_spawn_file_actions_t *fa, int sock, int log_fd)
+{
+	int r = posix_spawn_file_actions_addopen(fa, 0, "/dev/null", O_RDONLY, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(fa, 1, "/dev/null", O_WRONLY, 0);
+	if (r == 0 && log_fd >= 0)
+		r = posix_spawn_file_actions_adddup2(fa, log_fd, 2);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(fa, sock, WIRE_CONTROL_FD);
+	return r;
+}
+
+static int fill_attributes(posix_spawnattr_t *attr)
+{
+	sigset_t none, all;
+	(void)sigemptyset(&none);
+	(void)sigfillset(&all);
+	int r = posix_spawnattr_setsigmask(attr, &none);
+	if (r == 0)
+		r = posix_spawnattr_setsigdefault(attr, &all);
+	/* A process group of its own: Ctrl-C at a terminal is for the hub, which then ends its workers. */
+	if (r == 0)
+		r = posix_spawnattr_setpgroup(attr, 0);
+	if (r == 0)
+		r = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	return r;
+}
+
+static int run(const char *path, int sock, int log_fd, pid_t *ret_pid)
+{
+	static char *const empty_env[] = {NULL};
+	char *const argv[] = {(char *)(uintptr_t)"sendense-worker", NULL};
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
+	int r = posix_spawn_file_actions_init(&fa);
+	if (r != 0)
+		return r;
+	r = posix_spawnattr_init(&attr);
+	if (r == 0) {
+		r = fill_actions(&fa, sock, log_fd);
+		if (r == 0)
+			r = fill_attributes(&attr);
+		if (r == 0)
+			r = posix_spawn(ret_pid, path, &fa, &attr, argv, SANITIZED ? environ : empty_env);
+		(void)posix_spawnattr_destroy(&attr);
+	}
+	(void)posix_spawn_file_actions_destroy(&fa);
+	return r;
+}
+
+int session_spawn(const struct session_options *opt, int *ret_sock, pid_t *ret_pid, int *ret_pidfd, struct err *e)
+{
+	char path[PATH_MAX];
+	if (opt->worker_path)
+		(void)snprintf(path, sizeof(path), "%s", opt->worker_path);
+	else if (find_worker(path, sizeof(path), e) < 0)
+		return e->code;
+
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot make a worker's socket");
+	CLEANUP(fd_close) int ours = pair[0];
+	CLEANUP(fd_close) int theirs = pair[1];
+	pid_t pid;
+	int r = run(path, theirs, opt->log_fd, &pid);
+	if (r != 0)
+		return err_set_errno(e, ERR_WORKER_START, r, "session", "cannot start the worker program");
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0) {
+		int errnum = errno;
+		(void)kill(pid, SIGKILL);
+		return err_set_errno(e, ERR_WORKER_START, errnum, "session", "cannot watch the worker process");
+	}
+	(void)fcntl(pidfd, F_SETFD, FD_CLOEXEC);
+	*ret_sock = fd_steal(&ours);
+	*ret_pid = pid;
+	*ret_pidfd = pidfd;
+	return 0;
+}

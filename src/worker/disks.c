@@ -1,0 +1,230 @@
+#include "worker/worker.h"
+
+#include "blk/cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CACHE_BYTES = 3 << 20 };          /* metadata kept per opened filesystem */
+
+static int grow(void *array, unsigned count, size_t size, struct err *e)
+{
+	void **at = array;
+	void *more = realloc(*at, size * (count + 1));
+	if (!more)
+		return err_no_memory(e, "worker");
+	*at = more;
+	return 0;
+}
+
+static int keep_fd(struct disk *d, int fd, struct err *e)
+{
+	int r = grow(&d->fds, d->fd_count, sizeof(*d->fds), e);
+	if (r < 0) {
+		(void)close(fd);
+		return r;
+	}
+	d->fds[d->fd_count++] = fd;
+	return 0;
+}
+
+static int parse_format(const char *format, enum image_format *ret, struct err *e)
+{
+	if (format[0] == '\0')
+		*ret = IMAGE_AUTO;
+	else if (strcmp(format, "raw") == 0)
+		*ret = IMAGE_RAW;
+	else if (strcmp(format, "qcow2") == 0)
+		*ret = IMAGE_QCOW2;
+	else
+		return err_set(e, ERR_IMAGE_UNSUPPORTED, "worker", "image format \"%.20s\" cannot be read; qcow2 and raw can",
+		               format);
+	return 0;
+}
+
+int disks_add_layer(struct disks *d, unsigned disk, int fd, const char *format, const struct image_layer **ret,
+                    struct err *e)
+{
+	enum image_format f;
+	if (disk >= VOLUME_DISKS_MAX || disk > d->count || d->disk[disk].layer_count >= IMAGE_LAYERS_MAX) {
+		(void)close(fd);
+		return err_set(e, ERR_LIMIT, "worker", "a disk has at most %d layers, a mount at most %d disks",
+		               IMAGE_LAYERS_MAX, VOLUME_DISKS_MAX);
+	}
+	struct disk *dk = &d->disk[disk];
+	int r = keep_fd(dk, fd, e);
+	if (r == 0)
+		r = parse_format(format, &f, e);
+	if (r == 0)
+		r = grow(&dk->layers, dk->layer_count, sizeof(*dk->layers), e);
+	struct image_layer *layer = NULL;
+	if (r == 0)
+		r = image_layer_open(fd, f, &layer, e);
+	if (r < 0)
+		return r;
+	dk->layers[dk->layer_count++] = layer;
+	if (disk == d->count)
+		d->count++;
+	*ret = layer;
+	return 0;
+}
+
+int disks_add_data_file(struct disks *d, unsigned disk, int fd, struct err *e)
+{
+	if (disk >= d->count || d->disk[disk].layer_count == 0) {
+		(void)close(fd);
+		return err_set(e, ERR_INVALID, "worker", "a data file needs a layer it belongs to");
+	}
+	struct disk *dk = &d->disk[disk];
+	int r = keep_fd(dk, fd, e);
+	return r < 0 ? r : image_layer_set_data_file(dk->layers[dk->layer_count - 1], fd, e);
+}
+
+/* The filesystem drivers are asked first; the rest is in the table of volume/ident.c. */
+static int probe_content(void *arg, struct blk *b, struct volume_content *ret, struct err *e)
+{
+	(void)arg;
+	const struct fs_driver *driver;
+	struct fs_ident ident;
+	int r = fs_probe(b, &driver, &ident, e);
+	if (r < 0 || !driver)
+		return r < 0 ? r : 0;
+	*ret = (struct volume_content){.supported = true};
+	(void)snprintf(ret->type, sizeof(ret->type), "%s", ident.type);
+	(void)snprintf(ret->label, sizeof(ret->label), "%s", ident.label);
+	(void)snprintf(ret->uuid, sizeof(ret->uuid), "%s", ident.uuid);
+	return 1;
+}
+
+static bool has_path(struct fs *fs, const char *path)
+{
+	struct err e = ERR_INIT;
+	struct fs_id id;
+	return fs_resolve(fs, path, strlen(path), FS_FOLLOW, &id, &e) == 0;
+}
+
+static bool holds_system(struct fs *fs)
+{
+	return has_path(fs, "/Windows/System32") || (has_path(fs, "/etc") && has_path(fs, "/usr"));
+}
+
+/* The volume a person means who names none: the one with an operating system, else the largest that opens. */
+static void choose_default(struct disks *d)
+{
+	unsigned best = 0;
+	uint64_t best_size = 0;
+	for (unsigned i = 0; i < d->set->count; i++) {
+		const struct volume *v = &d->set->volumes[i];
+		struct fs *fs;
+		struct err e = ERR_INIT;
+		if (!v->content.supported || disks_fs(d, v->number, &fs, &e) < 0)
+			continue;
+		if (holds_system(fs)) {
+			best = v->number;
+			break;
+		}
+		if (best == 0 || v->size > best_size) {
+			best = v->number;
+			best_size = v->size;
+		}
+	}
+	d->default_volume = best;
+}
+
+static int open_chain(struct disk *dk, struct blk **ret, struct err *e)
+{
+	unsigned count = dk->layer_count;
+	dk->layer_count = 0; /* image_chain_open takes them over, whatever happens */
+	int r = image_chain_open(dk->layers, count, ret, e);
+	free(dk->layers);
+	dk->layers = NULL;
+	return r;
+}
+
+int disks_open(struct disks *d, struct err *e)
+{
+	if (d->count == 0)
+		return err_set(e, ERR_INVALID, "worker", "there is no disk to open");
+	if (d->set)
+		return err_set(e, ERR_INVALID, "worker", "the disks are open already");
+	for (unsigned i = 0; i < d->count; i++) {
+		int r = open_chain(&d->disk[i], &d->blks[i], e);
+		if (r < 0)
+			return r;
+	}
+	int r = volume_discover(d->blks, d->count, probe_content, NULL, &d->set, e);
+	if (r < 0)
+		return r;
+	d->fs = calloc(d->set->count + 1, sizeof(*d->fs));
+	if (!d->fs)
+		return err_no_memory(e, "worker");
+	choose_default(d);
+	return 0;
+}
+
+static int open_fs(const struct volume *v, struct fs **ret, struct err *e)
+{
+	CLEANUP(blk_unref_p) struct blk *cache = NULL;
+	int r = blk_cache_open(v->blk, CACHE_BYTES, &cache, e);
+	return r < 0 ? r : fs_open(cache, ret, e);
+}
+
+static int check_volume(const struct volume *v, struct err *e)
+{
+	if (v->locked)
+		return err_set(e, ERR_VOLUME_LOCKED, "worker", "volume %u is encrypted (%s); unlock it first", v->number,
+		               v->content.type);
+	if (v->content.supported && v->blk)
+		return 0;
+	return err_set(e, ERR_VOLUME_UNSUPPORTED, "worker", "volume %u (%s) has no files to show: %s", v->number,
+	               v->content.type[0] ? v->content.type : "unknown content",
+	               v->reason[0] ? v->reason : "no reader for it in this version");
+}
+
+int disks_fs(struct disks *d, uint32_t volume, struct fs **ret, struct err *e)
+{
+	if (volume == 0)
+		volume = d->default_volume;
+	if (volume == 0)
+		return err_set(e, ERR_VOLUME_UNSUPPORTED, "worker",
+		               "no volume of this disk has a filesystem that can be read; the list of volumes says what is there");
+	if (volume > d->set->count)
+		return err_set(e, ERR_VOLUME_NOT_FOUND, "worker", "there is no volume %u; the disk has %u", volume,
+		               d->set->count);
+	const struct volume *v = &d->set->volumes[volume - 1];
+	int r = check_volume(v, e);
+	if (r < 0)
+		return r;
+	struct volume_fs *vf = &d->fs[volume - 1];
+	if (!vf->fs && vf->error.code == 0)
+		(void)open_fs(v, &vf->fs, &vf->error);
+	if (!vf->fs) {
+		*e = vf->error;
+		/* No memory is a matter of the moment, all else of the image. */
+		if (vf->error.code == ERR_NO_MEMORY)
+			err_clear(&vf->error);
+		return e->code;
+	}
+	*ret = vf->fs;
+	return 0;
+}
+
+void disks_close(struct disks *d)
+{
+	for (unsigned i = 0; d->fs && i < d->set->count; i++)
+		fs_close(d->fs[i].fs);
+	free(d->fs);
+	volume_set_free(d->set);
+	for (unsigned i = 0; i < d->count; i++) {
+		struct disk *dk = &d->disk[i];
+		blk_unref(d->blks[i]);
+		for (unsigned k = 0; k < dk->layer_count; k++)
+			image_layer_close(dk->layers[k]);
+		free(dk->layers);
+		for (unsigned k = 0; k < dk->fd_count; k++)
+			(void)close(dk->fds[k]);
+		free(dk->fds);
+	}
+	*d = (struct disks){0};
+}

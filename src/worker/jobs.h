@@ -1,0 +1,15 @@
+/* jobs: the queue and the threads behind it (worker.c puts in, jobs.c runs). */
+#ifndef WORKER_JOBS_H
+#define WORKER_JOBS_H
+
+#include "worker/worker.h"
+
+/* Queues j, which is taken over on success only. */
+int jobs_submit(struct worker *w, struct job *j, struct err *e);
+/* Tells the job to stop; it answers with an error. Unknown numbers are fine: it may just have ended. */
+void jobs_cancel(struct worker *w, uint32_t request);
+/* Cancels everything and waits a while for it to end; false where something still runs. */
+bool jobs_end(struct worker *w, unsigned wait_ms);
+void job_free(struct job *j);
+
+#endif

@@ -1,0 +1,216 @@
+#include "worker/listing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct reading {
+	struct listing *l;
+	const atomic_bool *cancelled;
+	struct err *e;
+};
+
+const char *listing_name(const struct listing *l, const struct listing_item *it)
+{
+	return (const char *)l->names.data + it->name_off;
+}
+
+const struct err *listing_error(const struct listing *l, const struct listing_item *it)
+{
+	return &l->errors[it->key];
+}
+
+struct listing *listing_new(struct fs *fs, struct fs_id dir)
+{
+	struct listing *l = calloc(1, sizeof(*l));
+	if (!l)
+		return NULL;
+	l->fs = fs;
+	l->dir = dir;
+	l->names = BUF_INIT(LISTING_NAMES_MAX);
+	return l;
+}
+
+void listing_free(struct listing *l)
+{
+	if (!l)
+		return;
+	free(l->items);
+	free(l->errors);
+	buf_free(&l->names);
+	free(l);
+}
+
+/* Beyond the ceiling the last place says it for all the others. */
+static uint64_t keep_error(struct listing *l, const struct err *why)
+{
+	if (l->error_count == LISTING_BROKEN_MAX)
+		return LISTING_BROKEN_MAX - 1;
+	struct err *more = realloc(l->errors, sizeof(*more) * (l->error_count + 1));
+	if (!more)
+		return UINT64_MAX;
+	l->errors = more;
+	more[l->error_count] = *why;
+	return l->error_count++;
+}
+
+static int grow_items(struct listing *l, struct err *e)
+{
+	if (l->count < l->cap)
+		return 0;
+	if (l->count >= LISTING_ENTRIES_MAX)
+		return err_set(e, ERR_LIMIT, "worker", "the directory holds more than %d entries", LISTING_ENTRIES_MAX);
+	size_t cap = l->cap ? l->cap + l->cap / 2 : 64;
+	struct listing_item *more = realloc(l->items, cap * sizeof(*more));
+	if (!more)
+		return err_no_memory(e, "worker");
+	l->items = more;
+	l->cap = cap;
+	return 0;
+}
+
+int listing_add(struct listing *l, const struct fs_dirent *de, struct err *e)
+{
+	int r = grow_items(l, e);
+	if (r < 0)
+		return r;
+	struct listing_item *it = &l->items[l->count];
+	*it = (struct listing_item){
+		.name_off = (uint32_t)l->names.len,
+		.name_len = (uint16_t)de->name_len,
+		.type = (uint8_t)de->type,
+		.broken = de->broken != NULL,
+		.id = de->id,
+	};
+	buf_add(&l->names, de->name, de->name_len);
+	if (de->broken)
+		it->key = keep_error(l, de->broken);
+	if (l->names.failed || it->key == UINT64_MAX)
+		return err_no_memory(e, "worker");
+	l->count++;
+	return 0;
+}
+
+static int take_dirent(void *arg, const struct fs_dirent *de)
+{
+	struct reading *rd = arg;
+	if (atomic_load_explicit(rd->cancelled, memory_order_relaxed))
+		return err_set(rd->e, ERR_CANCELLED, "worker", "the reader went away");
+	return listing_add(rd->l, de, rd->e);
+}
+
+/* Some filesystems' directories do not say what an entry is. */
+static int fill_types(struct listing *l, struct err *e)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		struct listing_item *it = &l->items[i];
+		if (it->type != FS_UNKNOWN || it->broken)
+			continue;
+		struct fs_stat st;
+		struct err why = ERR_INIT;
+		if (fs_stat(l->fs, it->id, &st, &why) == 0) {
+			it->type = (uint8_t)st.type;
+			continue;
+		}
+		it->broken = true;
+		it->key = keep_error(l, &why);
+		if (it->key == UINT64_MAX)
+			return err_no_memory(e, "worker");
+	}
+	return 0;
+}
+
+int listing_read(struct fs *fs, struct fs_id dir, const atomic_bool *cancelled, struct listing **ret, struct err *e)
+{
+	struct listing *l = listing_new(fs, dir);
+	if (!l)
+		return err_no_memory(e, "worker");
+	/* The callback's error and the driver's never meet: a non-zero answer ends the walk. */
+	struct err stopped = ERR_INIT;
+	struct reading rd = {.l = l, .cancelled = cancelled, .e = &stopped};
+	int r = fs_readdir(fs, dir, 0, take_dirent, &rd, e);
+	if (stopped.code < 0) {
+		*e = stopped;
+		r = e->code;
+	}
+	if (r == 0)
+		r = fill_types(l, e);
+	if (r < 0) {
+		listing_free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+/* --- sort ----------------------------------------------------------------------------------------- */
+
+static int by_place(const void *a, const void *b)
+{
+	const struct fs_id *x = &((const struct listing_item *)a)->id, *y = &((const struct listing_item *)b)->id;
+	if (x->tree != y->tree)
+		return x->tree < y->tree ? -1 : 1;
+	return (x->ino > y->ino) - (x->ino < y->ino);
+}
+
+static int fill_keys(struct listing *l, enum wire_sort sort, const atomic_bool *cancelled, struct err *e)
+{
+	qsort(l->items, l->count, sizeof(*l->items), by_place);
+	for (size_t i = 0; i < l->count; i++) {
+		struct listing_item *it = &l->items[i];
+		if (it->broken)
+			continue;
+		if (atomic_load_explicit(cancelled, memory_order_relaxed))
+			return err_set(e, ERR_CANCELLED, "worker", "the reader went away");
+		struct fs_stat st;
+		struct err ignored = ERR_INIT;
+		/* What cannot be read sorts as nothing; it says why when it is shown. */
+		if (fs_stat(l->fs, it->id, &st, &ignored) < 0)
+			it->key = 0;
+		else if (sort == WIRE_SORT_SIZE)
+			it->key = st.size;
+		else
+			it->key = (uint64_t)st.mtime.sec ^ UINT64_C(1) << 63;
+	}
+	return 0;
+}
+
+static int compare_names(const struct listing *l, const struct listing_item *x, const struct listing_item *y)
+{
+	int c = memcmp(listing_name(l, x), listing_name(l, y), x->name_len < y->name_len ? x->name_len : y->name_len);
+	return c ? c : (x->name_len > y->name_len) - (x->name_len < y->name_len);
+}
+
+static int by_name(const void *a, const void *b, void *arg)
+{
+	return compare_names(arg, a, b);
+}
+
+void listing_sort_names(struct listing *l)
+{
+	qsort_r(l->items, l->count, sizeof(*l->items), by_name, l);
+}
+
+static int compare(const void *a, const void *b, void *arg)
+{
+	const struct listing *l = arg;
+	const struct listing_item *x = a, *y = b;
+	bool xd = x->type == FS_DIRECTORY, yd = y->type == FS_DIRECTORY;
+	if (xd != yd)
+		return xd ? -1 : 1;
+	int c = 0;
+	if (l->sort != WIRE_SORT_NAME && !x->broken && !y->broken)
+		c = (x->key > y->key) - (x->key < y->key);
+	if (c == 0)
+		c = compare_names(l, x, y);
+	return l->descending ? -c : c;
+}
+
+int listing_sort(struct listing *l, enum wire_sort sort, bool descending, const atomic_bool *cancelled, struct err *e)
+{
+	l->sort = sort;
+	l->descending = descending;
+	int r = sort == WIRE_SORT_NAME ? 0 : fill_keys(l, sort, cancelled, e);
+	if (r == 0)
+		qsort_r(l->items, l->count, sizeof(*l->items), compare, l);
+	return r;
+}

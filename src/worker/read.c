@@ -1,0 +1,69 @@
+#include "worker/worker.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { STREAM_NAME_MAX = 1024 };
+
+struct read_request {
+	uint32_t volume;
+	uint64_t off, len;
+	char stream[STREAM_NAME_MAX];
+	const char *path;
+	size_t path_len;
+};
+
+static int open_file(struct job *j, const struct read_request *q, struct fs_file **ret, struct err *e)
+{
+	struct fs *fs;
+	struct fs_id id;
+	int r = job_resolve(j, q->volume, q->path, q->path_len, FS_FOLLOW, &fs, &id, e);
+	return r < 0 ? r : fs_file_open(fs, id, q->stream[0] ? q->stream : NULL, ret, e);
+}
+
+/* Straight from the image into the ring's slots. The gate is held while bytes are read, not while the client is slow. */
+static int copy_out(struct job *j, struct fs_file *f, uint64_t off, uint64_t len, struct err *e)
+{
+	while (len > 0) {
+		uint8_t *p;
+		size_t room;
+		int r = out_reserve(&j->out, &p, &room, e);
+		if (r < 0)
+			return r;
+		size_t n = (size_t)min_u64(len, room);
+		gate_enter(&j->worker->gate);
+		r = fs_file_read(f, off, p, n, e);
+		gate_leave(&j->worker->gate);
+		if (r < 0)
+			return r;
+		out_commit(&j->out, n);
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int job_read(struct job *j, struct err *e)
+{
+	struct read_request q = {.volume = rdr_le32(&j->rd), .off = rdr_le64(&j->rd), .len = rdr_le64(&j->rd)};
+	wire_get_cstr(&j->rd, q.stream, sizeof(q.stream));
+	q.path = wire_get_str(&j->rd, WIRE_PATH_MAX, &q.path_len);
+	if (j->rd.bad)
+		return err_set(e, ERR_INVALID, "worker", "a READ request that cannot be read");
+
+	gate_enter(&j->worker->gate);
+	struct fs_file *f = NULL;
+	int r = open_file(j, &q, &f, e);
+	gate_leave(&j->worker->gate);
+	if (r < 0)
+		return r;
+	if (q.off > f->size)
+		r = err_set(e, ERR_INVALID, "worker", "the file has %" PRIu64 " bytes, %" PRIu64 " is behind its end", f->size,
+		            q.off);
+	else
+		r = copy_out(j, f, q.off, min_u64(q.len, f->size - q.off), e);
+	gate_enter(&j->worker->gate);
+	fs_file_close(f);
+	gate_leave(&j->worker->gate);
+	return r;
+}

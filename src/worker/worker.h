@@ -1,0 +1,161 @@
+/* worker: one process per mount; reads the disks of one restore point for a client it does not know.
+ *
+ *	main thread     receives frames, starts jobs, cancels; never touches a byte of a guest
+ *	job threads     one per running request (a handful at most), made on demand, ended when idle
+ *	the gate        one at a time uses the filesystems; first come, first served, so that a long archive
+ *	                and a listing share fairly. Compression and waiting for the reader happen outside it.
+ *
+ * The process ends when the client's end of the socket closes, on a frame that breaks the protocol, or when the
+ * sandbox ends it.
+ */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include "base/err.h"
+#include "blk/blk.h"
+#include "fs/fs.h"
+#include "image/image.h"
+#include "volume/volume.h"
+#include "wire/ring.h"
+#include "wire/wire.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum {
+	WORKER_JOBS_MAX = 64,            /* requests at once; one more is refused with ERR_LIMIT */
+	WORKER_STACK = 512 << 10,
+	WORKER_THREAD_IDLE_MS = 2000,
+};
+
+/* --- gate.c --- */
+
+struct gate {
+	pthread_mutex_t lock;
+	pthread_cond_t turn;
+	uint64_t next, serving;
+};
+
+void gate_init(struct gate *g);
+void gate_enter(struct gate *g);
+void gate_leave(struct gate *g);
+
+/* --- disks.c: the images, volumes and filesystems --- */
+
+struct disk {
+	struct image_layer **layers;     /* newest first, until opened */
+	unsigned layer_count;
+	int *fds;                        /* owned: layers and data files */
+	unsigned fd_count;
+};
+
+struct volume_fs {                       /* one per volume, by number - 1 */
+	struct fs *fs;
+	struct err error;                /* why it cannot be opened, once tried */
+};
+
+struct disks {
+	struct disk disk[VOLUME_DISKS_MAX];
+	unsigned count;
+	struct blk *blks[VOLUME_DISKS_MAX];
+	struct volume_set *set;
+	struct volume_fs *fs;
+	unsigned default_volume;
+};
+
+/* Takes fd over, also on failure. */
+int disks_add_layer(struct disks *d, unsigned disk, int fd, const char *format, const struct image_layer **ret,
+                    struct err *e);
+int disks_add_data_file(struct disks *d, unsigned disk, int fd, struct err *e);
+int disks_open(struct disks *d, struct err *e);
+/* The filesystem of a volume, opened on first use. 0: the default volume. */
+int disks_fs(struct disks *d, uint32_t volume, struct fs **ret, struct err *e);
+void disks_close(struct disks *d);
+
+/* --- out.c: a stream's producer --- */
+
+struct out {
+	struct ring ring;
+	uint64_t bytes;
+	uint32_t crc;                    /* CRC-32C */
+	uint64_t errors;                 /* entries that could not be read */
+	const atomic_bool *cancelled;
+};
+
+int out_write(struct out *o, const void *p, size_t len, struct err *e);
+int out_reserve(struct out *o, uint8_t **ret_p, size_t *ret_room, struct err *e);
+void out_commit(struct out *o, size_t n);
+
+/* --- jobs --- */
+
+struct worker;
+
+struct job {
+	struct worker *worker;
+	struct job *next;
+	uint32_t request;
+	enum wire_type type;
+	uint8_t *payload;                /* owned copy */
+	struct rdr rd;                   /* over payload */
+	int extra_fd;                    /* ARCHIVE, MEASURE: the paths; LAYER, DATA_FILE: the image; owned; -1 */
+	struct out out;                  /* streams */
+	bool has_out;
+	atomic_bool cancelled;
+	uint64_t progress_at_ms;
+};
+
+struct listing;
+
+struct worker {
+	int sock;
+	bool no_sandbox;
+	unsigned phase;                  /* main thread only */
+	_Atomic unsigned next_phase;     /* set by the OPEN job, taken over by the main thread */
+	struct gate gate;
+	struct disks disks;              /* under the gate */
+	struct listing *cached;          /* under the gate: the directory listed last */
+	pthread_mutex_t lock;            /* the rest */
+	pthread_cond_t work;
+	struct job *queue, *running;
+	unsigned job_count, threads, idle;
+};
+
+/* Runs until the client goes away; the process's exit status. */
+int worker_main(void);
+
+/* Jobs answer with these; errors of sending mean the client is gone and are of no interest. */
+void job_send(struct job *j, struct buf *b);
+void job_error(struct job *j, const struct err *why);
+void job_progress(struct job *j, uint64_t files, uint64_t bytes, uint64_t errors);
+uint64_t worker_now_ms(void);
+
+/* Reads the paths of an ARCHIVE or MEASURE: buf owns the bytes. */
+struct path_list {
+	struct buf bytes;
+	struct { const char *path; size_t len; } *paths;
+	size_t count;
+};
+int job_read_paths(struct job *j, struct path_list *ret, struct err *e);
+void path_list_free(struct path_list *l);
+
+/* The parts that do the work. 0, or negative with *e filled: the caller answers. */
+int job_stat(struct job *j, struct err *e);              /* stat.c */
+int job_list(struct job *j, struct err *e);              /* list.c */
+int job_read(struct job *j, struct err *e);              /* read.c */
+int job_archive(struct job *j, struct err *e);           /* pack.c */
+int job_manifest(struct job *j, struct err *e);          /* manifest.c */
+int job_search(struct job *j, struct err *e);            /* search.c */
+int job_measure(struct job *j, struct err *e);           /* search.c */
+int job_volumes(struct job *j, struct err *e);           /* stat.c */
+void listing_free(struct listing *l);
+
+/* Volume, filesystem and object a request's path means, under the gate. */
+int job_resolve(struct job *j, uint32_t volume, const char *path, size_t len, unsigned flags, struct fs **ret_fs,
+                struct fs_id *ret_id, struct err *e);
+
+/* What is under way of a file, in wire form; name and target are borrowed. */
+struct wire_entry;
+void entry_from_stat(struct wire_entry *en, const struct fs_stat *st);
+
+#endif
