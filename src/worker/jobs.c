@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "wire/entry.h"
 #include "worker/jobs.h"
 
 enum { PROGRESS_EVERY_MS = 250, PATHS_MAX = 16 << 20, PATH_COUNT_MAX = 1 << 20 };
