@@ -1,0 +1,71 @@
+/* cli: the command line's `image` group: files out of image files, without a hub.
+ *
+ * The same sandboxed worker reads the image; this side opens the files the image names, and only beneath allowed folders.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "session/session.h"
+
+#include <stdbool.h>
+
+/* The fixed exit statuses. */
+enum cli_status {
+	CLI_OK = 0,
+	CLI_SOME_FAILED = 1,             /* some entries could not be read */
+	CLI_USAGE = 2,
+	CLI_NO_SUCH_PATH = 3,
+	CLI_UNREADABLE = 4,              /* the image, or its volume, cannot be read */
+};
+
+/* `sendense image …`; argv[0] is "image". */
+int cli_image(int argc, char **argv);
+
+/* --- chain.c --- */
+
+enum { CLI_ALLOW_MAX = 64 };
+
+struct chain_options {
+	const char *allow[CLI_ALLOW_MAX];        /* folders backing files may lie in, beside the image's own */
+	unsigned allow_count;
+};
+
+/* A layer as `image info` shows it. */
+struct chain_layer {
+	char *path;
+	struct wire_layer info;
+};
+
+struct chain {
+	struct session *session;
+	struct chain_layer *layers;              /* newest first */
+	unsigned layer_count;
+	struct session_opened opened;
+};
+
+/* Starts a worker, hands it the image and everything behind it, opens. ERR_IMAGE_BACKING_REFUSED for a name that leads
+ * outside the allowed folders. */
+int chain_open(const char *image, const struct chain_options *opt, struct chain *ret, struct err *e);
+void chain_close(struct chain *c);
+
+/* --- shared --- */
+
+/* Prints "sendense: …" and gives the exit status that belongs to the code. */
+int cli_fail(const struct err *e);
+
+struct image_args {
+	struct chain_options chain;
+	uint32_t volume;
+	const char *format;
+	bool json, lines, recursive;
+	const char *image, *path;
+};
+
+int cli_info(const struct image_args *a);
+int cli_ls(const struct image_args *a);
+int cli_stat(const struct image_args *a);
+int cli_cat(const struct image_args *a);
+int cli_tar(const struct image_args *a);
+int cli_manifest(const struct image_args *a);
+
+#endif

@@ -1,0 +1,161 @@
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct command {
+	const char *name;
+	int (*run)(const struct image_args *a);
+	const char *options;             /* which of "jvlRf" it knows */
+	int path;                        /* 0: none, 1: needed, -1: optional */
+	const char *usage;
+};
+
+static const struct command commands[] = {
+	{"info", cli_info, "j", 0, "info [--json] IMAGE"},
+	{"ls", cli_ls, "jvlR", 1, "ls [-l] [-R] [--json] [--volume N] IMAGE PATH"},
+	{"stat", cli_stat, "jv", 1, "stat [--json] [--volume N] IMAGE PATH"},
+	{"cat", cli_cat, "v", 1, "cat [--volume N] IMAGE PATH"},
+	{"tar", cli_tar, "vf", 1, "tar [--volume N] [--format tar|tar.gz|tar.zst|zip] IMAGE PATH"},
+	{"manifest", cli_manifest, "v", -1, "manifest [--volume N] IMAGE [PATH]"},
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void print_usage(FILE *to)
+{
+	for (unsigned i = 0; i < COMMANDS; i++)
+		(void)fprintf(to, "%s sendense image %s\n", i == 0 ? "usage:" : "      ", commands[i].usage);
+	(void)fprintf(to, "Backing files are followed beneath the image's own folder, and beneath DIR with --allow-backing DIR.\n"
+	                  "Exit status: 0 all well, 1 some entries failed, 2 usage, 3 no such path, 4 image unreadable.\n");
+}
+
+static int usage_error(const struct command *c, const char *what, const char *arg)
+{
+	(void)fprintf(stderr, "sendense: image %s: %s%s\nusage: sendense image %s\n", c->name, what, arg ? arg : "", c->usage);
+	return CLI_USAGE;
+}
+
+int cli_fail(const struct err *e)
+{
+	(void)fprintf(stderr, "sendense: %s [%s]\n", e->msg, err_code_name(e->code));
+	switch (e->code) {
+	case ERR_PATH_INVALID:
+	case ERR_INVALID:
+		return CLI_USAGE;
+	case ERR_NOT_FOUND:
+	case ERR_NOT_DIRECTORY:
+	case ERR_LINK_LOOP:
+	case ERR_VOLUME_NOT_FOUND:
+		return CLI_NO_SUCH_PATH;
+	case ERR_IS_DIRECTORY:
+	case ERR_NOT_FILE:
+	case ERR_FILE_CORRUPT:
+	case ERR_FILE_ENCRYPTED:
+	case ERR_FILE_OFFLINE:
+	case ERR_FILE_UNSUPPORTED:
+		return CLI_SOME_FAILED;
+	default:
+		return CLI_UNREADABLE;
+	}
+}
+
+static bool parse_volume(const char *text, uint32_t *ret)
+{
+	char *end;
+	errno = 0;
+	unsigned long v = strtoul(text, &end, 10);
+	if (errno != 0 || end == text || *end || text[0] == '-' || v == 0 || v > 100000)
+		return false;
+	*ret = (uint32_t)v;
+	return true;
+}
+
+static const struct option long_options[] = {
+	{"json", no_argument, NULL, 'j'},
+	{"long", no_argument, NULL, 'l'},
+	{"recursive", no_argument, NULL, 'R'},
+	{"volume", required_argument, NULL, 'v'},
+	{"format", required_argument, NULL, 'f'},
+	{"allow-backing", required_argument, NULL, 'a'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+/* 0, or the exit status. */
+static int take_option(const struct command *c, int o, struct image_args *a)
+{
+	if (o != 'a' && o != 'h' && o != '?' && o != ':' && !strchr(c->options, o))
+		return usage_error(c, "it does not know that option", NULL);
+	switch (o) {
+	case 'j':
+		a->json = true;
+		return 0;
+	case 'l':
+		a->lines = true;
+		return 0;
+	case 'R':
+		a->recursive = true;
+		return 0;
+	case 'v':
+		return parse_volume(optarg, &a->volume) ? 0 : usage_error(c, "--volume takes a number from 1, not ", optarg);
+	case 'f':
+		a->format = optarg;
+		return 0;
+	case 'a':
+		if (a->chain.allow_count == CLI_ALLOW_MAX)
+			return usage_error(c, "too many --allow-backing", NULL);
+		a->chain.allow[a->chain.allow_count++] = optarg;
+		return 0;
+	case ':':
+		return usage_error(c, "an option lacks its value", NULL);
+	default:
+		return usage_error(c, "unknown option", NULL);
+	}
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+	struct image_args a = {.format = "tar"};
+	int o;
+	optind = 1;
+	while ((o = getopt_long(argc, argv, ":lRh", long_options, NULL)) != -1) {
+		if (o == 'h') {
+			print_usage(stdout);
+			return CLI_OK;
+		}
+		int status = take_option(c, o, &a);
+		if (status != 0)
+			return status;
+	}
+	int given = argc - optind;
+	if (given < 1)
+		return usage_error(c, "which image?", NULL);
+	if (given < 2 && c->path == 1)
+		return usage_error(c, "which path inside the image? \"/\" is its root", NULL);
+	if (given > (c->path == 0 ? 1 : 2))
+		return usage_error(c, "too many arguments: ", argv[optind + (c->path == 0 ? 1 : 2)]);
+	a.image = argv[optind];
+	a.path = given > 1 ? argv[optind + 1] : "/";
+	if (a.path[0] != '/')
+		return usage_error(c, "a path inside an image starts with \"/\", not ", a.path);
+	return c->run(&a);
+}
+
+int cli_image(int argc, char **argv)
+{
+	if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)) {
+		print_usage(stdout);
+		return CLI_OK;
+	}
+	for (unsigned i = 0; argc >= 2 && i < COMMANDS; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return run(&commands[i], argc - 1, argv + 1);
+	if (argc >= 2)
+		(void)fprintf(stderr, "sendense: there is no command \"image %s\"\n", argv[1]);
+	print_usage(stderr);
+	return CLI_USAGE;
+}

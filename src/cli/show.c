@@ -1,0 +1,433 @@
+/* info, ls, stat: what is printed for people, or as the API's JSON. */
+#include "cli/cli.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "session/view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { JSON_FLUSH = 1 << 16, JSON_MAX = 16 << 20 };
+
+static int warn(const struct chain *c)
+{
+	for (unsigned i = 0; i < c->opened.warning_count; i++)
+		(void)fprintf(stderr, "sendense: warning: %s\n", c->opened.warnings[i]);
+	return 0;
+}
+
+/* Prints what the buffer holds and empties it. */
+static void flush_json(struct buf *b)
+{
+	(void)fwrite(b->data, 1, b->len, stdout);
+	buf_reset(b);
+}
+
+/* What is printed must have arrived: a full disk or a closed pipe is a failure. */
+static int finish_output(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	(void)fprintf(stderr, "sendense: cannot write to standard output\n");
+	return status ? status : CLI_SOME_FAILED;
+}
+
+/* A terminal shows no control characters that a guest chose. */
+static void print_name(const char *s, size_t len)
+{
+	if (!isatty(STDOUT_FILENO)) {
+		(void)fwrite(s, 1, len, stdout);
+		return;
+	}
+	for (size_t i = 0; i < len; i++)
+		(void)putchar((unsigned char)s[i] < ' ' || s[i] == 0x7f ? '?' : s[i]);
+}
+
+/* --- info ----------------------------------------------------------------------------------------- */
+
+static void json_layer(struct json *j, const struct chain_layer *l)
+{
+	json_object(j);
+	json_key(j, "file");
+	json_name(j, l->path, strlen(l->path));
+	json_key_string(j, "format", l->info.format);
+	if (l->info.version)
+		json_key_u64(j, "version", l->info.version);
+	json_key_u64(j, "virtual_size", l->info.virtual_size);
+	json_key_u64(j, "file_size", l->info.file_size);
+	if (l->info.cluster_size)
+		json_key_u64(j, "cluster_size", l->info.cluster_size);
+	json_key(j, "backing_file");
+	if (l->info.backing_name[0])
+		json_name(j, l->info.backing_name, strlen(l->info.backing_name));
+	else
+		json_null(j);
+	if (l->info.has_data_file)
+		json_key_string(j, "data_file", l->info.data_file_name);
+	json_key_bool(j, "dirty", l->info.dirty);
+	json_object_end(j);
+}
+
+static void info_json(const struct chain *c, const struct wire_volume *volumes, unsigned count)
+{
+	CLEANUP(buf_free) struct buf b = BUF_INIT(JSON_MAX);
+	struct json j = json_init(&b);
+	json_object(&j);
+	json_key_string(&j, "format", c->layers[0].info.format);
+	json_key_u64(&j, "virtual_size", c->layers[0].info.virtual_size);
+	json_key_u64(&j, "layer_count", c->layer_count);
+	json_key(&j, "layers");
+	json_array(&j);
+	for (unsigned i = 0; i < c->layer_count; i++)
+		json_layer(&j, &c->layers[i]);
+	json_array_end(&j);
+	json_key(&j, "default_volume");
+	if (c->opened.default_volume)
+		json_u64(&j, c->opened.default_volume);
+	else
+		json_null(&j);
+	json_key(&j, "volumes");
+	json_array(&j);
+	for (unsigned i = 0; i < count; i++)
+		view_volume(&j, &volumes[i]);
+	json_array_end(&j);
+	json_key(&j, "warnings");
+	json_array(&j);
+	for (unsigned i = 0; i < c->opened.warning_count; i++)
+		json_string(&j, c->opened.warnings[i]);
+	json_array_end(&j);
+	json_object_end(&j);
+	buf_addc(&b, '\n');
+	flush_json(&b);
+}
+
+static void human_size(char *to, size_t size, uint64_t bytes)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double v = (double)bytes;
+	unsigned u = 0;
+	while (v >= 1024 && u < 6) {
+		v /= 1024;
+		u++;
+	}
+	(void)snprintf(to, size, u == 0 ? "%.0f %s" : "%.1f %s", v, units[u]);
+}
+
+static void info_text(const struct chain *c, const struct wire_volume *volumes, unsigned count)
+{
+	char size[32];
+	const struct wire_layer *top = &c->layers[0].info;
+	human_size(size, sizeof(size), top->virtual_size);
+	(void)printf("format:       %s", top->format);
+	if (top->version)
+		(void)printf(" version %u, clusters of %u bytes", top->version, top->cluster_size);
+	(void)printf("\nvirtual size: %s (%" PRIu64 " bytes)\nlayers:       %u\n", size, top->virtual_size, c->layer_count);
+	for (unsigned i = 0; i < c->layer_count; i++) {
+		(void)printf("  %3u  %-5s  ", i + 1, c->layers[i].info.format);
+		print_name(c->layers[i].path, strlen(c->layers[i].path));
+		(void)putchar('\n');
+	}
+	(void)printf("volumes:      %u\n", count);
+	if (count)
+		(void)printf("  %3s  %-9s  %-12s  %10s  %-20s  %s\n", "N", "KIND", "FILESYSTEM", "SIZE", "LABEL", "");
+	for (unsigned i = 0; i < count; i++) {
+		const struct wire_volume *v = &volumes[i];
+		human_size(size, sizeof(size), v->size);
+		(void)printf("  %3u  %-9s  %-12s  %10s  ", v->number, v->kind, v->type[0] ? v->type : "-", size);
+		const char *label = v->label[0] ? v->label : v->name[0] ? v->name : "-";
+		print_name(label, strlen(label));
+		(void)printf("%*s  %s\n", strlen(label) < 20 ? (int)(20 - strlen(label)) : 0, "",
+		             v->is_default ? "default" : v->locked ? "locked" : v->supported ? "" : v->reason);
+	}
+}
+
+int cli_info(const struct image_args *a)
+{
+	struct err e = ERR_INIT;
+	struct chain c;
+	if (chain_open(a->image, &a->chain, &c, &e) < 0)
+		return cli_fail(&e);
+	CLEANUP(free_ptr) struct wire_volume *volumes = NULL;
+	unsigned count = 0;
+	int status = CLI_OK;
+	if (session_volumes(c.session, &volumes, &count, &e) < 0)
+		status = cli_fail(&e);
+	else if (a->json)
+		info_json(&c, volumes, count);
+	else
+		info_text(&c, volumes, count);
+	if (!a->json)
+		(void)warn(&c);
+	chain_close(&c);
+	return finish_output(status);
+}
+
+/* --- ls ------------------------------------------------------------------------------------------- */
+
+struct ls {
+	const struct image_args *args;
+	struct chain chain;
+	struct buf json_buf;
+	struct json json;
+	bool some_failed;
+	bool printed;
+};
+
+/* Directories still to be listed with -R, in order. */
+struct todo {
+	struct todo *next;
+	size_t len;
+	char path[];
+};
+
+static void print_long(const struct wire_entry *en)
+{
+	char mode[11], when[CLOCK_RFC3339_MAX];
+	view_mode(mode, en);
+	if (!(en->flags & ENTRY_HAS_MTIME) || clock_rfc3339(when, en->mtime.sec, en->mtime.nsec) == 0)
+		(void)snprintf(when, sizeof(when), "-");
+	(void)printf("%s %3" PRIu64 " %5u %5u ", mode, en->nlink, en->uid, en->gid);
+	if (en->kind == ENTRY_BLOCK || en->kind == ENTRY_CHAR)
+		(void)printf("%6u,%6u ", en->rdev_major, en->rdev_minor);
+	else
+		(void)printf("%13" PRIu64 " ", en->size);
+	(void)printf("%-30s ", when);
+}
+
+static void print_entry(struct ls *l, const char *dir, size_t dir_len, const struct wire_entry *en)
+{
+	if (en->flags & ENTRY_BROKEN)
+		l->some_failed = true;
+	if (l->args->json) {
+		view_entry(&l->json, dir, dir_len, en);
+		if (l->json_buf.len > JSON_FLUSH)
+			flush_json(&l->json_buf);
+		return;
+	}
+	if (l->args->lines && !(en->flags & ENTRY_BROKEN))
+		print_long(en);
+	print_name(en->name, en->name_len);
+	if (l->args->lines && en->kind == ENTRY_SYMLINK && !(en->flags & ENTRY_BROKEN)) {
+		(void)fputs(" -> ", stdout);
+		print_name(en->target, en->target_len);
+	}
+	(void)putchar('\n');
+	if (en->flags & ENTRY_BROKEN)
+		(void)fprintf(stderr, "sendense: %.*s: %.*s [%s]\n", (int)en->name_len, en->name, (int)en->error_len,
+		              en->error_msg, err_code_name(en->error_code));
+}
+
+static int add_todo(struct todo ***tail, const char *dir, size_t dir_len, const struct wire_entry *en, struct err *e)
+{
+	size_t len = dir_len + 1 + en->name_len;
+	struct todo *t = malloc(sizeof(*t) + len);
+	if (!t)
+		return err_no_memory(e, "image");
+	t->next = NULL;
+	t->len = len;
+	memcpy(t->path, dir, dir_len);
+	t->path[dir_len] = '/';
+	memcpy(t->path + dir_len + 1, en->name, en->name_len);
+	**tail = t;
+	*tail = &t->next;
+	return 0;
+}
+
+/* Lists one directory; its subdirectories go into *tail. *ret_total: its number of entries. */
+static int list_one(struct ls *l, const char *path, size_t len, struct todo ***tail, struct err *e)
+{
+	struct session_list_options opt = {.sort = WIRE_SORT_NAME};
+	struct session_path at = {.volume = l->args->volume, .path = path, .len = len};
+	struct stream *st = NULL;
+	int r = session_list(l->chain.session, at, &opt, &st, e);
+	CLEANUP(entry_reader_close_p) struct entry_reader *rd = NULL;
+	if (r == 0)
+		r = entry_reader_open(st, &rd, e);
+	struct wire_list_head head;
+	if (r == 0)
+		r = entry_reader_head(rd, &head, e);
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	struct wire_entry en;
+	while (r == 0 && (r = entry_reader_next_wait(rd, &en, e)) == 1) {
+		print_entry(l, path, len, &en);
+		r = 0;
+		if (l->args->recursive && en.kind == ENTRY_DIRECTORY && !(en.flags & ENTRY_BROKEN))
+			r = add_todo(tail, path, len, &en, e);
+	}
+	return r;
+}
+
+/* A path that is not a directory is listed as itself, as ls does. */
+static int list_file(struct ls *l, struct err *e)
+{
+	struct session_stat st;
+	struct session_path at = {.volume = l->args->volume, .path = l->args->path, .len = strlen(l->args->path)};
+	int r = session_stat(l->chain.session, at, false, false, &st, e);
+	if (r < 0)
+		return r;
+	struct wire_entry en = st.entry;
+	if (l->args->json) {
+		en.name = l->args->path;
+		en.name_len = strlen(l->args->path);
+		print_entry(l, NULL, 0, &en);
+	} else {
+		print_entry(l, "", 0, &en);
+	}
+	session_stat_free(&st);
+	return 0;
+}
+
+static void heading(struct ls *l, const struct todo *t)
+{
+	if (l->args->json || !l->args->recursive)
+		return;
+	if (l->printed)
+		(void)putchar('\n');
+	l->printed = true;
+	print_name(t->path, t->len);
+	(void)fputs(":\n", stdout);
+}
+
+/* Depth first: the subdirectories of a directory come before its sisters. */
+static int list_all(struct ls *l, struct err *e)
+{
+	size_t len = strlen(l->args->path);
+	struct todo *first = malloc(sizeof(*first) + len);
+	if (!first)
+		return err_no_memory(e, "image");
+	first->next = NULL;
+	first->len = len;
+	memcpy(first->path, l->args->path, len);
+	int r = 0;
+	bool top = true;
+	while (first && r == 0) {
+		struct todo *t = first, *below = NULL, **tail = &below;
+		heading(l, t);
+		r = list_one(l, t->path, t->len, &tail, e);
+		if (r == ERR_NOT_DIRECTORY && top) {
+			err_clear(e);
+			r = list_file(l, e);
+		} else if (r < 0 && !top && session_alive(l->chain.session)) {
+			/* One directory that cannot be read does not end the listing. */
+			(void)fprintf(stderr, "sendense: %.*s: %s [%s]\n", (int)t->len, t->path, e->msg, err_code_name(e->code));
+			l->some_failed = true;
+			err_clear(e);
+			r = 0;
+		}
+		top = false;
+		*tail = t->next;
+		first = below;
+		free(t);
+	}
+	for (struct todo *next; first; first = next) {
+		next = first->next;
+		free(first);
+	}
+	return r;
+}
+
+int cli_ls(const struct image_args *a)
+{
+	struct err e = ERR_INIT;
+	struct ls l = {.args = a, .json_buf = BUF_INIT(JSON_MAX)};
+	if (chain_open(a->image, &a->chain, &l.chain, &e) < 0)
+		return cli_fail(&e);
+	(void)warn(&l.chain);
+	l.json = json_init(&l.json_buf);
+	if (a->json) {
+		json_object(&l.json);
+		json_key_u64(&l.json, "volume", a->volume ? a->volume : l.chain.opened.default_volume);
+		json_key(&l.json, "path");
+		json_name(&l.json, a->path, strlen(a->path));
+		json_key(&l.json, "files");
+		json_array(&l.json);
+	}
+	int status = list_all(&l, &e) < 0 ? cli_fail(&e) : l.some_failed ? CLI_SOME_FAILED : CLI_OK;
+	/* A listing that failed is no JSON document: half of one must not pass for the whole. */
+	if (a->json && (status == CLI_OK || status == CLI_SOME_FAILED)) {
+		json_array_end(&l.json);
+		json_object_end(&l.json);
+		buf_addc(&l.json_buf, '\n');
+		flush_json(&l.json_buf);
+	}
+	buf_free(&l.json_buf);
+	chain_close(&l.chain);
+	return finish_output(status);
+}
+
+/* --- stat ----------------------------------------------------------------------------------------- */
+
+static void stat_time(const char *name, const struct wire_time *t, bool known)
+{
+	char when[CLOCK_RFC3339_MAX];
+	if (known && clock_rfc3339(when, t->sec, t->nsec) > 0)
+		(void)printf("%-10s %s\n", name, when);
+}
+
+static void stat_text(const struct image_args *a, const struct session_stat *st)
+{
+	const struct wire_entry *en = &st->entry;
+	char mode[11];
+	view_mode(mode, en);
+	(void)fputs("path:      ", stdout);
+	print_name(a->path, strlen(a->path));
+	(void)printf("\ntype:      %s\nsize:      %" PRIu64 "\nallocated: %" PRIu64 "\nmode:      %04o (%s)\n",
+	             wire_entry_kind_name(en->kind), en->size, en->allocated, en->mode, mode);
+	(void)printf("owner:     uid %u, gid %u\nlinks:     %" PRIu64 "\ninode:     %" PRIu64 "\nvolume:    %u\n", en->uid,
+	             en->gid, en->nlink, en->ino, st->volume);
+	stat_time("modified:", &en->mtime, en->flags & ENTRY_HAS_MTIME);
+	stat_time("accessed:", &en->atime, en->flags & ENTRY_HAS_ATIME);
+	stat_time("changed:", &en->ctime, en->flags & ENTRY_HAS_CTIME);
+	stat_time("created:", &en->btime, en->flags & ENTRY_HAS_BTIME);
+	if (en->kind == ENTRY_SYMLINK) {
+		(void)fputs("target:    ", stdout);
+		print_name(en->target, en->target_len);
+		(void)putchar('\n');
+	}
+	if (en->kind == ENTRY_BLOCK || en->kind == ENTRY_CHAR)
+		(void)printf("device:    %u, %u\n", en->rdev_major, en->rdev_minor);
+	if (en->flags & ENTRY_HAS_ATTRS)
+		(void)printf("dos:       0x%08x\n", en->dos_attrs);
+	for (unsigned i = 0; i < st->xattr_count; i++)
+		(void)printf("xattr:     %s (%zu bytes)\n", st->xattrs[i].name, st->xattrs[i].full_len);
+	for (unsigned i = 0; i < st->stream_count; i++) {
+		(void)fputs("stream:    ", stdout);
+		print_name(st->streams[i].name, st->streams[i].name_len);
+		(void)printf(" (%" PRIu64 " bytes)\n", st->streams[i].size);
+	}
+}
+
+int cli_stat(const struct image_args *a)
+{
+	struct err e = ERR_INIT;
+	struct chain c;
+	if (chain_open(a->image, &a->chain, &c, &e) < 0)
+		return cli_fail(&e);
+	(void)warn(&c);
+	struct session_path at = {.volume = a->volume, .path = a->path, .len = strlen(a->path)};
+	struct session_stat *st = malloc(sizeof(*st));
+	int status = CLI_OK;
+	if (!st || session_stat(c.session, at, false, true, st, &e) < 0) {
+		if (!st)
+			(void)err_no_memory(&e, "image");
+		status = cli_fail(&e);
+	} else if (a->json) {
+		CLEANUP(buf_free) struct buf b = BUF_INIT(JSON_MAX);
+		struct json j = json_init(&b);
+		view_stat(&j, a->path, strlen(a->path), st);
+		buf_addc(&b, '\n');
+		flush_json(&b);
+		session_stat_free(st);
+	} else {
+		stat_text(a, st);
+		session_stat_free(st);
+	}
+	free(st);
+	chain_close(&c);
+	return finish_output(status);
+}
