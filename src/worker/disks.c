@@ -47,7 +47,7 @@ static int parse_format(const char *format, enum image_format *ret, struct err *
 int disks_add_layer(struct disks *d, unsigned disk, int fd, const char *format, const struct image_layer **ret,
                     struct err *e)
 {
-	enum image_format f;
+	enum image_format f = IMAGE_AUTO;
 	if (disk >= VOLUME_DISKS_MAX || disk > d->count || d->disk[disk].layer_count >= IMAGE_LAYERS_MAX) {
 		(void)close(fd);
 		return err_set(e, ERR_LIMIT, "worker", "a disk has at most %d layers, a mount at most %d disks",
