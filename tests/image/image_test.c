@@ -1,0 +1,403 @@
+/* Errors by name, limits, and how few reads the map needs. Images are composed here, byte by byte. */
+#include "test.h"
+
+#include "base/bytes.h"
+#include "image/image.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	CLUSTER = 4096,
+	SIZE = 8 * CLUSTER,
+	L1_AT = CLUSTER,
+	L2_AT = 2 * CLUSTER,
+	DATA_AT = 3 * CLUSTER,
+	FILE_BYTES = 5 * CLUSTER,
+};
+
+/* A version 3 image: guest cluster 0 is at DATA_AT ('A'), cluster 1 behind it ('B'), cluster 2 zero. */
+static void compose(uint8_t *p)
+{
+	memset(p, 0, FILE_BYTES);
+	put_be32(p, 0x514649fb);
+	put_be32(p + 4, 3);
+	put_be32(p + 20, 12);
+	put_be64(p + 24, SIZE);
+	put_be32(p + 36, 1);
+	put_be64(p + 40, L1_AT);
+	put_be32(p + 96, 4);
+	put_be32(p + 100, 104);
+	put_be64(p + L1_AT, L2_AT);
+	put_be64(p + L2_AT, DATA_AT);
+	put_be64(p + L2_AT + 8, DATA_AT + CLUSTER);
+	put_be64(p + L2_AT + 16, 1);
+	memset(p + DATA_AT, 'A', CLUSTER);
+	memset(p + DATA_AT + CLUSTER, 'B', CLUSTER);
+}
+
+static int file_of(const void *p, size_t len)
+{
+	int fd = memfd_create("image", MFD_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, p, len), (ssize_t)len);
+	return fd;
+}
+
+static int try_open(const uint8_t *p, size_t len, enum image_format format, struct err *e)
+{
+	int fd = file_of(p, len);
+	struct image_layer *l = NULL;
+	int r = image_layer_open(fd, format, &l, e);
+	image_layer_close(l);
+	close(fd);
+	return r;
+}
+
+static void open_fails(const uint8_t *p, size_t len, int code, const char *words)
+{
+	struct err e = ERR_INIT;
+	assert_int_equal(try_open(p, len, IMAGE_AUTO, &e), code);
+	if (!strstr(e.msg, words))
+		fail_msg("\"%s\" does not say \"%s\"", e.msg, words);
+}
+
+static struct blk *open_one(int fd)
+{
+	struct err e = ERR_INIT;
+	struct image_layer *l = NULL;
+	struct blk *b = NULL;
+	assert_ok(image_layer_open(fd, IMAGE_AUTO, &l, &e), &e);
+	assert_ok(image_chain_open(&l, 1, &b, &e), &e);
+	return b;
+}
+
+/* Opens well, but reading [off, off + len) fails with these words; cluster `good`, when >= 0, still reads. */
+static void read_fails(const uint8_t *p, size_t file_len, uint64_t off, size_t len, const char *words, int good)
+{
+	int fd = file_of(p, file_len);
+	struct blk *b = open_one(fd);
+	static uint8_t to[SIZE];
+	struct err e = ERR_INIT;
+	assert_int_equal(blk_read(b, off, to, len, &e), ERR_IMAGE_CORRUPT);
+	if (!strstr(e.msg, words))
+		fail_msg("\"%s\" does not say \"%s\"", e.msg, words);
+	if (good >= 0) {
+		struct err g = ERR_INIT;
+		assert_ok(blk_read(b, (uint64_t)good * CLUSTER, to, CLUSTER, &g), &g);
+		assert_int_equal(to[0], 'A' + good);
+	}
+	blk_unref(b);
+	close(fd);
+}
+
+static uint8_t img[FILE_BYTES];
+
+static void reads_well(void **state)
+{
+	(void)state;
+	compose(img);
+	int fd = file_of(img, sizeof(img));
+	struct blk *b = open_one(fd);
+	uint8_t to[SIZE];
+	struct err e = ERR_INIT;
+	struct blk_extent x;
+	assert_int_equal(b->size, SIZE);
+	assert_ok(blk_read(b, 0, to, SIZE, &e), &e);
+	assert_int_equal(to[0], 'A');
+	assert_int_equal(to[2 * CLUSTER - 1], 'B');
+	assert_int_equal(to[2 * CLUSTER], 0);
+	assert_ok(blk_extent(b, 100, SIZE - 100, &x, &e), &e);
+	assert_int_equal(x.kind, BLK_DATA);
+	assert_int_equal(x.len, 2 * CLUSTER - 100);
+	assert_int_equal(x.fd, fd);
+	assert_int_equal(x.host_off, DATA_AT + 100);
+	assert_ok(blk_extent(b, 2 * CLUSTER, SIZE - 2 * CLUSTER, &x, &e), &e);
+	assert_int_equal(x.kind, BLK_ZERO);
+	assert_int_equal(x.len, CLUSTER);
+	assert_ok(blk_extent(b, 3 * CLUSTER, SIZE - 3 * CLUSTER, &x, &e), &e);
+	assert_int_equal(x.kind, BLK_HOLE);
+	assert_int_equal(x.len, SIZE - 3 * CLUSTER);
+	blk_unref(b);
+	close(fd);
+}
+
+static void foreign_formats(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *magic;
+		int off;
+		unsigned len;
+	} all[] = {
+		{"QCOW version 1", "QFI\xfb\0\0\0\1", 0, 8}, {"VMDK", "KDMV", 0, 4},   {"VHDX", "vhdxfile", 0, 8},
+		{"VHD", "conectix", 0, 8},                   {"VHD", "conectix", FILE_BYTES - 512, 8},
+		{"VDI", "\x7f\x10\xda\xbe", 64, 4},          {"QED", "QED\0", 0, 4},
+	};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		memset(img, 0, sizeof(img));
+		memcpy(img + all[i].off, all[i].magic, all[i].len);
+		open_fails(img, sizeof(img), ERR_IMAGE_UNSUPPORTED, all[i].name);
+		struct err e = ERR_INIT;
+		if (memcmp(all[i].magic, "QFI", 3) != 0)
+			assert_ok(try_open(img, sizeof(img), IMAGE_RAW, &e), &e);
+	}
+	/* LUKS is a volume, not an image: raw. */
+	memcpy(img, "LUKS\xba\xbe", 6);
+	memset(img + 64, 0, 4);
+	memset(img + sizeof(img) - 512, 0, 8);
+	struct err e = ERR_INIT;
+	assert_ok(try_open(img, sizeof(img), IMAGE_AUTO, &e), &e);
+	open_fails(img, 0, ERR_IMAGE_UNREADABLE, "empty");
+}
+
+static void features(void **state)
+{
+	(void)state;
+	compose(img);
+	put_be64(img + 72, UINT64_C(1) << 9);
+	open_fails(img, sizeof(img), ERR_IMAGE_UNSUPPORTED, "incompatible bit 9");
+	/* named by the table; what is not printable does not reach the message */
+	put_be32(img + 104, 0x6803f857);
+	put_be32(img + 108, 48);
+	img[113] = 9;
+	memcpy(img + 114, "time\x1b[31mtravel", 15);
+	open_fails(img, sizeof(img), ERR_IMAGE_UNSUPPORTED, "time?[31mtravel (incompatible bit 9)");
+
+	compose(img);
+	put_be64(img + 72, 2);
+	open_fails(img, sizeof(img), ERR_IMAGE_CORRUPT, "marked corrupt");
+	compose(img);
+	put_be32(img + 32, 1);
+	open_fails(img, sizeof(img), ERR_IMAGE_ENCRYPTED, "AES");
+	put_be32(img + 32, 2);
+	open_fails(img, sizeof(img), ERR_IMAGE_ENCRYPTED, "LUKS");
+	compose(img);
+	put_be32(img + 4, 4);
+	open_fails(img, sizeof(img), ERR_IMAGE_UNSUPPORTED, "version 4");
+	compose(img);
+	put_be32(img + 100, 112);
+	put_be64(img + 72, 8);
+	img[104] = 7;
+	open_fails(img, sizeof(img), ERR_IMAGE_UNSUPPORTED, "compression type 7");
+	img[104] = 0;
+	open_fails(img, sizeof(img), ERR_IMAGE_CORRUPT, "compression type");
+	compose(img);
+	put_be64(img + 72, 16);
+	open_fails(img, sizeof(img), ERR_IMAGE_CORRUPT, "extended L2");
+}
+
+static void headers(void **state)
+{
+	(void)state;
+	compose(img);
+	open_fails(img, 60, ERR_IMAGE_UNREADABLE, "truncated");
+	open_fails(img, L1_AT + 4, ERR_IMAGE_UNREADABLE, "the L1 table");
+	static const struct {
+		unsigned at, bytes;
+		uint64_t value;
+		int code;
+		const char *words;
+	} all[] = {
+		{20, 4, 8, ERR_IMAGE_CORRUPT, "cluster size"},
+		{20, 4, 22, ERR_IMAGE_CORRUPT, "cluster size"},
+		{100, 4, 96, ERR_IMAGE_CORRUPT, "header length"},
+		{100, 4, 8192, ERR_IMAGE_CORRUPT, "longer than a cluster"},
+		{96, 4, 7, ERR_IMAGE_CORRUPT, "reference counts"},
+		{24, 8, UINT64_MAX, ERR_IMAGE_CORRUPT, "virtual size"},
+		{24, 8, UINT64_C(1) << 40, ERR_IMAGE_CORRUPT, "the virtual size needs"},
+		{36, 4, 5 << 20, ERR_LIMIT, "L1 table"},
+		{40, 8, L1_AT + 8, ERR_IMAGE_CORRUPT, "not aligned"},
+		{40, 8, 0, ERR_IMAGE_CORRUPT, "overlaps the header"},
+		{40, 8, UINT64_C(1) << 40, ERR_IMAGE_UNREADABLE, "truncated"},
+		{48, 8, 77, ERR_IMAGE_CORRUPT, "refcount table"},
+		{48, 8, UINT64_C(1) << 40, ERR_IMAGE_UNREADABLE, "refcount table"},
+		{60, 4, 70000, ERR_LIMIT, "snapshots"},
+	};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		compose(img);
+		if (all[i].bytes == 4)
+			put_be32(img + all[i].at, (uint32_t)all[i].value);
+		else
+			put_be64(img + all[i].at, all[i].value);
+		open_fails(img, sizeof(img), all[i].code, all[i].words);
+	}
+	/* an extension that is longer than its cluster */
+	compose(img);
+	put_be32(img + 104, 0xe2792aca);
+	put_be32(img + 108, UINT32_MAX);
+	open_fails(img, sizeof(img), ERR_IMAGE_CORRUPT, "extension");
+}
+
+static void backing_names(void **state)
+{
+	(void)state;
+	compose(img);
+	put_be64(img + 8, 512);
+	put_be32(img + 16, 8);
+	memcpy(img + 512, "base.img", 8);
+	put_be32(img + 104, 0xe2792aca);
+	put_be32(img + 108, 3);
+	memcpy(img + 112, "raw", 3);
+	int fd = file_of(img, sizeof(img));
+	struct err e = ERR_INIT;
+	struct image_layer *l = NULL;
+	assert_ok(image_layer_open(fd, IMAGE_QCOW2, &l, &e), &e);
+	assert_string_equal(image_layer_info(l)->backing_name, "base.img");
+	assert_int_equal(image_layer_info(l)->backing_format, IMAGE_RAW);
+	struct blk *b = NULL;
+	assert_int_equal(image_chain_open(&l, 1, &b, &e), ERR_IMAGE_LAYER_MISSING);
+	close(fd);
+
+	memcpy(img + 112, "vdi", 3);
+	open_fails(img, sizeof(img), ERR_IMAGE_UNSUPPORTED, "vdi");
+	put_be32(img + 16, 1024);
+	open_fails(img, sizeof(img), ERR_IMAGE_CORRUPT, "backing file name is 1024 bytes");
+	put_be32(img + 16, 8);
+	put_be64(img + 8, CLUSTER - 4);
+	open_fails(img, sizeof(img), ERR_IMAGE_CORRUPT, "backing file name lies outside");
+	put_be64(img + 8, 512);
+	img[515] = 0;
+	open_fails(img, sizeof(img), ERR_IMAGE_CORRUPT, "NUL");
+}
+
+static void chains(void **state)
+{
+	(void)state;
+	compose(img);
+	put_be64(img + 8, 512);
+	put_be32(img + 16, 1);
+	img[512] = 'x';
+	int fd = file_of(img, sizeof(img));
+	compose(img);
+	int base = file_of(img, sizeof(img));
+	struct image_layer *l[3] = {NULL};
+	struct blk *b = NULL;
+	struct err e = ERR_INIT;
+	assert_ok(image_layer_open(fd, IMAGE_AUTO, &l[0], &e), &e);
+	assert_ok(image_layer_open(fd, IMAGE_AUTO, &l[1], &e), &e);
+	assert_ok(image_layer_open(base, IMAGE_AUTO, &l[2], &e), &e);
+	assert_int_equal(image_chain_open(l, 3, &b, &e), ERR_IMAGE_CORRUPT);
+	assert_non_null(strstr(e.msg, "same file"));
+
+	err_clear(&e);
+	assert_ok(image_layer_open(base, IMAGE_AUTO, &l[0], &e), &e);
+	assert_ok(image_layer_open(fd, IMAGE_AUTO, &l[1], &e), &e);
+	assert_int_equal(image_chain_open(l, 2, &b, &e), ERR_INVALID);
+
+	err_clear(&e);
+	assert_int_equal(image_chain_open(l, 0, &b, &e), ERR_LIMIT);
+	close(fd);
+	close(base);
+}
+
+static void data_files(void **state)
+{
+	(void)state;
+	compose(img);
+	put_be64(img + 72, 4);
+	put_be64(img + L2_AT, UINT64_C(1) << 63);          /* offset 0 is a place here */
+	put_be64(img + L2_AT + 8, CLUSTER);
+	put_be64(img + L2_AT + 24, DATA_AT + CLUSTER);     /* guest cluster 3 would lie at cluster 4 */
+	int fd = file_of(img, sizeof(img));
+	int data = file_of("data", 4);
+	struct err e = ERR_INIT;
+	struct image_layer *l = NULL;
+	struct blk *b = NULL;
+	assert_ok(image_layer_open(fd, IMAGE_AUTO, &l, &e), &e);
+	assert_true(image_layer_info(l)->has_data_file);
+	assert_int_equal(image_chain_open(&l, 1, &b, &e), ERR_IMAGE_LAYER_MISSING);
+	assert_non_null(strstr(e.msg, "data file"));
+
+	err_clear(&e);
+	assert_ok(image_layer_open(fd, IMAGE_AUTO, &l, &e), &e);
+	assert_int_equal(image_layer_set_data_file(l, fd, &e), ERR_IMAGE_CORRUPT);
+	err_clear(&e);
+	assert_ok(image_layer_set_data_file(l, data, &e), &e);
+	assert_ok(image_chain_open(&l, 1, &b, &e), &e);
+	uint8_t to[2 * CLUSTER];
+	assert_ok(blk_read(b, 0, to, sizeof(to), &e), &e);
+	assert_memory_equal(to, "data\0\0\0", 8);
+	assert_int_equal(blk_read(b, 3 * CLUSTER, to, 1, &e), ERR_IMAGE_CORRUPT);
+	blk_unref(b);
+	close(fd);
+	close(data);
+
+	compose(img);
+	fd = file_of(img, sizeof(img));
+	err_clear(&e);
+	assert_ok(image_layer_open(fd, IMAGE_AUTO, &l, &e), &e);
+	assert_int_equal(image_layer_set_data_file(l, fd, &e), ERR_INVALID);
+	image_layer_close(l);
+	close(fd);
+}
+
+static void damaged_tables(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned at;
+		uint64_t value;
+		const char *words;
+		int good;
+	} all[] = {
+		{L1_AT, L2_AT | 1, "L1 entry has reserved bits", -1},
+		{L1_AT, L2_AT + 512, "L2 table is not aligned", -1},
+		{L1_AT, UINT64_C(1) << 40, "L2 table lies beyond the end", -1},
+		{L1_AT, L1_AT, "L2 table overlaps the L1 table", -1},
+		{L2_AT, DATA_AT | 4, "L2 entry has reserved bits", 1},
+		{L2_AT, DATA_AT | UINT64_C(1) << 58, "L2 entry has reserved bits", 1},
+		{L2_AT, DATA_AT + 512, "not aligned", 1},
+		{L2_AT, FILE_BYTES, "beyond the end of the file", 1},
+		{L2_AT, UINT64_C(1) << 50, "beyond the end of the file", 1},
+		{L2_AT, UINT64_C(1) << 62 | UINT64_C(1) << 50, "beyond the end of the file", 1},
+		{L2_AT, UINT64_C(1) << 62 | DATA_AT, "compressed cluster", 1},
+	};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		compose(img);
+		put_be64(img + all[i].at, all[i].value);
+		read_fails(img, sizeof(img), 0, 10, all[i].words, all[i].good);
+	}
+	/* zero clusters came with version 3 */
+	compose(img);
+	put_be32(img + 4, 2);
+	read_fails(img, sizeof(img), 2 * CLUSTER, 10, "version 2", 0);
+}
+
+/* The last cluster of a file may be short: zeroes follow. A cluster that is missing altogether is damage. */
+static void short_files(void **state)
+{
+	(void)state;
+	compose(img);
+	int fd = file_of(img, DATA_AT + CLUSTER + 100);
+	struct blk *b = open_one(fd);
+	uint8_t to[CLUSTER];
+	struct err e = ERR_INIT;
+	struct blk_extent x;
+	assert_ok(blk_read(b, CLUSTER, to, CLUSTER, &e), &e);
+	assert_int_equal(to[99], 'B');
+	assert_int_equal(to[100], 0);
+	assert_ok(blk_extent(b, 0, SIZE, &x, &e), &e);
+	assert_int_equal(x.len, CLUSTER + 100);
+	blk_unref(b);
+
+	/* and one cut off behind our back is not silently zero */
+	b = open_one(fd);
+	assert_int_equal(ftruncate(fd, DATA_AT + 10), 0);
+	assert_int_equal(blk_read(b, 0, to, CLUSTER, &e), ERR_IO);
+	blk_unref(b);
+	close(fd);
+	read_fails(img, DATA_AT + CLUSTER, CLUSTER, 10, "beyond the end of the file", 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_well),    cmocka_unit_test(foreign_formats), cmocka_unit_test(features),
+		cmocka_unit_test(headers),       cmocka_unit_test(backing_names),   cmocka_unit_test(chains),
+		cmocka_unit_test(data_files),    cmocka_unit_test(damaged_tables),  cmocka_unit_test(short_files),
+	};
+	return cmocka_run_group_tests_name("image", tests, NULL, NULL);
+}
