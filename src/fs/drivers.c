@@ -4,10 +4,11 @@
 #include "fs/fat/fat.h"
 #include "fs/ntfs/ntfs.h"
 
-/* The surest probe wins; among equals the first. */
+/* The surest probe wins; among equals the first. FAT stands last: its boot sector has no magic of its own
+ * and often survives beneath another filesystem. */
 const struct fs_driver *const fs_drivers[] = {
 	&ext_driver,
-	&fat_driver,
 	&ntfs_driver,
+	&fat_driver,
 	NULL,
 };
