@@ -40,8 +40,9 @@ struct scan_image_info {
 
 struct scan_ops {
 	void *arg;
-	/* What the image in fd is. `name`: its path, for messages. An error that tells of the image (IMAGE_*) makes it an
-	 * orphan with that message; any other (worker, memory, cancelled) ends the scan. Required. */
+	/* What the image in fd is. `name`: its path, for messages. An error makes it an orphan with that
+	 * message, a worker it killed or hung included; ERR_CANCELLED, _INTERNAL, _INVALID, _NO_MEMORY, _SANDBOX, _WORKER_START
+	 * and _REPOSITORY_UNREACHABLE end the scan. Required. */
 	int (*inspect)(void *arg, int fd, const char *name, struct scan_image_info *ret, struct err *e);
 	/* The backup id this repository's image at `path` already has in the catalog: kept, so that ids survive new files.
 	 * ret: SCAN_ID_MAX bytes. Returns whether there is one. NULL: none has. */
