@@ -12,6 +12,7 @@ static const char *const code_names[ERR_INDEX_COUNT] = {
 #undef X
 };
 
+__attribute__((format(printf, 4, 0)))
 static void fill(struct err *e, int code, const char *module, const char *fmt, va_list ap)
 {
 	assert(code < 0);
