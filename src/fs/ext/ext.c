@@ -51,6 +51,8 @@ static int ext_open(struct blk *b, struct fs **ret, struct err *e)
 	fs_init(&x->fs, &ext_driver, b);
 	int r = open_super(x, e);
 	if (r == 0)
+		r = ext_journal_recover(x, e);
+	if (r == 0)
 		r = check_root(x, e);
 	if (r < 0) {
 		ext_close(&x->fs);
