@@ -1,0 +1,92 @@
+/* What the files of src/hub share. */
+#ifndef HUB_INTERNAL_H
+#define HUB_INTERNAL_H
+
+#include "hub/hub.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* A mount that has, or had, a worker in this run of the hub. Reference counted: the table holds one, each use one. */
+struct live {
+	struct live *next;               /* in the table; under hub.lock */
+	unsigned refs;                   /* under hub.lock */
+	unsigned users;                  /* uses; under hub.lock */
+	bool removed;                    /* unmounted: no longer in the table */
+	char id[CATALOG_ID_MAX];
+	char *backup_id;                 /* owned */
+	int64_t disk_id;
+	int64_t accessed_at, stored_at;  /* microseconds since 1970; last access, and what the row says of it; under hub.lock */
+
+	/* Held while a worker is started: the second caller waits for the first. Taken before hub.lock, never inside it. */
+	pthread_mutex_t start;
+	struct session *session;         /* replaced under both locks; NULL: none */
+	uint64_t started_ms;
+	unsigned deaths;                 /* in a row, each soon after its start */
+	uint64_t not_before_ms;
+	struct session_opened opened;    /* valid with volumes; under start */
+	struct wire_volume *volumes;
+	unsigned volume_count;
+};
+
+struct selection {
+	struct selection *next;
+	struct hub_selection shown;
+	struct buf paths;                /* u32 length and bytes, one after the other */
+	size_t path_count;
+	int64_t used_at;
+	bool cancelled;
+};
+
+struct hub {
+	struct catalog *catalog;
+	int lock_fd;                     /* of DATA-DIR/hub.lock, flocked */
+	char *worker_path;               /* NULL: default */
+	unsigned max_mounts, idle_timeout_s, cleanup_interval_s, worker_idle_s, call_timeout_ms;
+	bool no_sandbox;
+
+	pthread_mutex_t lock;            /* the tables below */
+	struct live *live;
+	struct selection *selections;
+	unsigned selection_count;
+	pthread_mutex_t mounting;        /* one decision about a free slot at a time */
+
+	pthread_t cleaner;
+	bool cleaner_runs;
+	pthread_mutex_t clean_lock;      /* the service's own state */
+	pthread_cond_t clean_wake;
+	bool stop;
+	unsigned cleaning;
+	struct hub_cleanup_status clean;
+};
+
+int64_t hub_now_us(void);
+
+/* --- open.c --- */
+
+/* Starts a worker and hands it the chain of a disk of the catalog, file by file. */
+int hub_open_disk(struct hub *h, int64_t disk_id, struct session **ret, struct session_opened *ret_opened, struct err *e);
+/* A repository's folder, by its row's id. */
+struct repository;
+int hub_open_repository(struct hub *h, const char *repository_id, struct repository **ret, struct err *e);
+void hub_session_options(const struct hub *h, struct session_options *ret);
+
+/* --- mount.c --- */
+
+/* Ends workers nobody asked for. Returns how many. */
+unsigned hub_stop_idle_workers(struct hub *h);
+/* Closes a mount whose time is over; false where it is in use after all. */
+int hub_expire(struct hub *h, const struct catalog_mount *row, bool *ret_closed, struct err *e);
+void hub_drop_all(struct hub *h);
+
+/* --- cleanup.c --- */
+
+int hub_cleaner_start(struct hub *h, struct err *e);
+void hub_cleaner_stop(struct hub *h);
+
+/* --- selection.c --- */
+
+void hub_selections_drop(struct hub *h, const char *mount_id /* NULL: all */);
+void hub_selections_expire(struct hub *h);
+
+#endif

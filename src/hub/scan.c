@@ -1,0 +1,162 @@
+/* Scans: what a repository holds becomes rows. Each image's header is read by a worker of its own. */
+#include "hub/internal.h"
+
+#include "repository/repository.h"
+#include "repository/scan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct scanning {
+	struct hub *hub;
+	const char *repository_id;
+};
+
+static int inspect(void *arg, int fd, const char *name, struct scan_image_info *ret, struct err *e)
+{
+	(void)name;
+	struct scanning *sc = arg;
+	struct session_options opt;
+	hub_session_options(sc->hub, &opt);
+	CLEANUP(session_close_p) struct session *s = NULL;
+	struct wire_layer info;
+	int r = session_start(&opt, &s, e);
+	if (r == 0)
+		r = session_layer(s, 0, fd, "", &info, e);
+	/* An image that kills its worker is a bad image, not a bad hub. */
+	if (r == ERR_WORKER_DIED || r == ERR_WORKER_PROTOCOL || r == ERR_TIMEOUT)
+		e->code = r = ERR_IMAGE_CORRUPT;
+	if (r < 0)
+		return r;
+	*ret = (struct scan_image_info){.virtual_size = info.virtual_size, .has_data_file = info.has_data_file};
+	(void)snprintf(ret->format, sizeof(ret->format), "%s", info.format);
+	(void)snprintf(ret->backing_name, sizeof(ret->backing_name), "%s", info.backing_name);
+	(void)snprintf(ret->backing_format, sizeof(ret->backing_format), "%s", info.backing_format);
+	(void)snprintf(ret->data_file_name, sizeof(ret->data_file_name), "%s", info.data_file_name);
+	return 0;
+}
+
+static bool known_id(void *arg, const char *path, char *ret)
+{
+	struct scanning *sc = arg;
+	CLEANUP(free_ptr) struct catalog_disk *disk = NULL;
+	struct err ignored = ERR_INIT;
+	if (catalog_disk_get_by_path(sc->hub->catalog, sc->repository_id, path, &disk, &ignored) < 0)
+		return false;
+	(void)snprintf(ret, SCAN_ID_MAX, "%s", disk->backup_id);
+	return true;
+}
+
+static bool id_taken(void *arg, const char *id)
+{
+	struct scanning *sc = arg;
+	CLEANUP(free_ptr) struct catalog_backup *b = NULL;
+	struct err ignored = ERR_INIT;
+	return catalog_backup_get(sc->hub->catalog, id, &b, &ignored) == 0 &&
+	       strcmp(b->repository_id, sc->repository_id) != 0;
+}
+
+/* The VM a restore point belongs to: the one its manifest names, or the one of that name in this repository. */
+static int find_vm(struct scanning *sc, const struct scan_point *p, char *ret_id, struct err *e)
+{
+	ret_id[0] = '\0';
+	if (p->vm_context_id[0]) {
+		(void)snprintf(ret_id, CATALOG_ID_MAX, "%s", p->vm_context_id);
+		return 0;
+	}
+	struct catalog_vm_list list = {0};
+	struct catalog_vm_filter f = {.vm_name = p->vm_name, .repository_id = sc->repository_id, .limit = 1};
+	int r = catalog_vm_list(sc->hub->catalog, &f, &list, e);
+	if (r == 0 && list.count > 0)
+		(void)snprintf(ret_id, CATALOG_ID_MAX, "%s", list.items[0]->context_id);
+	catalog_vm_list_free(&list);
+	return r;
+}
+
+static int register_point(struct scanning *sc, const struct scan_point *p, bool *ret_created, struct err *e)
+{
+	char context_id[CATALOG_ID_MAX];
+	int r = find_vm(sc, p, context_id, e);
+	if (r < 0)
+		return r;
+	struct catalog_vm vm = {.context_id = context_id, .vm_name = p->vm_name, .repository_id = sc->repository_id};
+	int64_t total = 0;
+	CLEANUP(free_ptr) struct catalog_disk *disks = calloc(p->disk_count, sizeof(*disks));
+	if (!disks)
+		return err_no_memory(e, "hub");
+	for (size_t i = 0; i < p->disk_count; i++) {
+		const struct scan_disk *d = &p->disks[i];
+		disks[i] = (struct catalog_disk){
+			.backup_id = p->backup_id,
+			.disk_index = d->disk_index,
+			.vmware_disk_key = d->vmware_disk_key,
+			.size_bytes = d->size_bytes,
+			.stored_bytes = d->stored_bytes,
+			.qcow2_path = d->path,
+			.disk_change_id = d->disk_change_id,
+			.status = CATALOG_BACKUP_COMPLETED,
+			.parent_backup_id = d->parent_backup_id,
+			.parent_disk_index = d->parent_disk_index,
+		};
+		total += d->stored_bytes;
+	}
+	struct catalog_backup backup = {
+		.id = p->backup_id,
+		.backup_type = p->incremental ? CATALOG_BACKUP_INCREMENTAL : CATALOG_BACKUP_FULL,
+		.status = CATALOG_BACKUP_COMPLETED,
+		.parent_backup_id = p->parent_backup_id,
+		.total_bytes = total,
+		.bytes_transferred = total,
+		.created_at = p->created_at,
+		.started_at = p->created_at,
+		.completed_at = p->completed_at,
+	};
+	return catalog_register_restore_point(sc->hub->catalog, &vm, &backup, disks, p->disk_count, ret_created, e);
+}
+
+void hub_scan_free(struct hub_scan *s)
+{
+	if (s->report)
+		scan_report_free(s->report);
+	free(s->report);
+	*s = (struct hub_scan){0};
+}
+
+int hub_repository_scan(struct hub *h, const char *repository_id, struct hub_scan *ret, struct err *e)
+{
+	CLEANUP(repository_close_p) struct repository *repo = NULL;
+	int r = hub_open_repository(h, repository_id, &repo, e);
+	if (r < 0)
+		return r;
+	struct scanning sc = {.hub = h, .repository_id = repository_id};
+	struct scan_ops ops = {.arg = &sc, .inspect = inspect, .known_id = known_id, .id_taken = id_taken};
+	struct hub_scan scan = {.report = calloc(1, sizeof(*scan.report))};
+	if (!scan.report)
+		return err_no_memory(e, "hub");
+	r = repository_scan(repo, &ops, scan.report, e);
+	for (size_t i = 0; r == 0 && i < scan.report->point_count; i++) {
+		bool created;
+		r = register_point(&sc, &scan.report->points[i], &created, e);
+		if (r < 0)
+			break;
+		scan.created += created;
+		scan.updated += !created;
+	}
+	if (r < 0)
+		hub_scan_free(&scan);
+	else
+		*ret = scan;
+	return r;
+}
+
+int hub_repository_create(struct hub *h, const struct catalog_repository *in, struct catalog_repository **ret,
+                          struct err *e)
+{
+	struct repository *repo = NULL;
+	int r = repository_open(catalog_repository_type_name(in->type), in->location, &repo, e);
+	if (r < 0)
+		return r;
+	repository_close(repo);
+	return catalog_repository_create(h->catalog, in, ret, e);
+}
