@@ -200,7 +200,7 @@ int hub_selection_begin(struct hub *h, const char *id, struct hub_use **ret_use,
 {
 	CLEANUP(buf_free) struct buf bytes = BUF_INIT(SELECTION_BYTES_MAX);
 	struct hub_selection sel;
-	size_t count;
+	size_t count = 0;
 	int r = claim(h, id, &sel, &bytes, &count, e);
 	if (r < 0)
 		return r;
