@@ -36,7 +36,7 @@ static const char module[] = "image";
 
 enum {
 	GRANULE_BITS_RAW = 16,          /* of a chain of raw layers alone */
-	SEGMENT_JOINS_MAX = 1024,       /* runs and slots looked at to find the end of one segment */
+	SEGMENT_JOINS_MAX = 64,         /* slots looked at to find the end of one segment */
 };
 
 struct chain {

@@ -301,7 +301,8 @@ static void fill_info(struct image_layer *l, const struct header *h)
 {
 	struct image_layer_info *info = &l->info;
 	info->version = h->version;
-	info->virtual_size = h->size;
+	/* A guest sees whole sectors; QEMU does not show the rest of an odd size either. */
+	info->virtual_size = h->size & ~UINT64_C(511);
 	info->cluster_size = 1U << h->cluster_bits;
 	info->dirty = bit(h, INCOMPAT_DIRTY);
 	info->has_data_file = bit(h, INCOMPAT_DATA_FILE);

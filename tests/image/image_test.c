@@ -392,12 +392,25 @@ static void short_files(void **state)
 	read_fails(img, DATA_AT + CLUSTER, CLUSTER, 10, "beyond the end of the file", 0);
 }
 
+static void odd_sizes_end_with_their_last_sector(void **state)
+{
+	(void)state;
+	compose(img);
+	put_be64(img + 24, SIZE - 100);
+	int fd = file_of(img, sizeof(img));
+	struct blk *b = open_one(fd);
+	assert_int_equal(b->size, SIZE - 512);
+	blk_unref(b);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_well),    cmocka_unit_test(foreign_formats), cmocka_unit_test(features),
 		cmocka_unit_test(headers),       cmocka_unit_test(backing_names),   cmocka_unit_test(chains),
 		cmocka_unit_test(data_files),    cmocka_unit_test(damaged_tables),  cmocka_unit_test(short_files),
+		cmocka_unit_test(odd_sizes_end_with_their_last_sector),
 	};
 	return cmocka_run_group_tests_name("image", tests, NULL, NULL);
 }

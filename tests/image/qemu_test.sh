@@ -178,7 +178,30 @@ for p in metadata falloc full; do
 done
 # sparse and huge: must be quick, and memory must not follow the virtual size
 qemu-img create -q -f qcow2 -o cluster_size=2M huge.qcow2 60T
-is "60 TiB of nothing opens" "$(bash -c "ulimit -v 200000; $dump info huge.qcow2")" $((60 << 40))
+if [ "$(bash -c "ulimit -v 200000; $dump info snap.qcow2" 2>/dev/null)" = $((2 << 20)) ]; then
+	is "60 TiB of nothing opens" "$(bash -c "ulimit -v 200000; $dump info huge.qcow2")" $((60 << 40))
+else
+	skip "60 TiB of nothing opens" "this build cannot run within 200 MB of addresses (sanitizer)"
+fi
+
+# how many reads: a run that lies in one piece is read in one piece, a long chain is opened with few
+preads() { strace -o trace -c -e trace=pread64 "$@" >/dev/null 2>&1 && awk '$NF == "pread64" { print $4 }' trace; }
+if [ -n "$(preads "$dump" info snap.qcow2)" ]; then
+	noise $((24 << 20)) >big.raw
+	qemu-img convert -q -f raw -O qcow2 -o cluster_size=4k,preallocation=metadata big.raw big.qcow2
+	qemu-img map --output=json big.qcow2 >map.json
+	n=$(preads "$dump" read big.qcow2)
+	# 3 header reads, 8 pieces of 3 MiB, 1 L1 window, 3 stretches of 8 MiB with 4 L2 tables each; and the breaks
+	ok "24 MiB in $(grep -c '"data": true' map.json) runs take $n reads" [ "$n" -le $((3 + 8 + 1 + 12 + $(grep -c '"data": true' map.json))) ]
+	n=$(preads "$dump" info l220.qcow2)
+	ok "221 layers are opened with $n reads" [ "$n" -le 225 ]
+	qemu-img create -q -f qcow2 -b l220.qcow2 -F qcow2 top.qcow2
+	a=$(preads "$dump" read top.qcow2)
+	# each layer has one L2 table of 8 MiB or more, or up to four of 2 MiB, and one L1 window; each layer wrote two runs
+	ok "8 MiB through 222 layers take $a reads" [ "$a" -le $((225 + 222 * (1 + 4 + 3))) ]
+else
+	skip "how many reads" "no strace here"
+fi
 
 # public images
 if [ -d "$SENDENSE_CORPUS" ]; then
