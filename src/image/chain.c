@@ -12,7 +12,7 @@
  *
  * A lookup in a cached slot costs one binary search, however long the chain. Building a slot costs one
  * pread for each layer that has an L2 table there; a layer whose L1 entry is 0 costs none, and where all
- * are 0 no slot is built at all.
+ * are 0 the slot is a hole without a look at any table.
  *
  * Layers differ in size. What lies behind the end of a layer reads as zeroes, even where an older layer
  * has data there: visible[i] is the smallest size among layers 0 … i, and a run of layer i is cut at it.
@@ -62,25 +62,21 @@ struct segment {
 
 /* --- lookup --------------------------------------------------------------------------------------- */
 
-/* Where a hole that covers at least `need` ends, as far as L1 tables tell; 0 when there is none. */
+/* Where the hole at off ends, as far as L1 tables tell; 0 when it ends before `need`. */
 static int hole_end(struct chain *c, uint64_t off, uint64_t need, uint64_t *ret, struct err *e)
 {
 	uint64_t end = UINT64_MAX;
-	for (unsigned i = 0; i < c->count && off < c->visible[i]; i++) {
+	for (unsigned i = 0; i < c->count && off < c->visible[i] && end >= need; i++) {
 		struct image_layer *l = c->layers[i];
 		uint64_t here = off;
 		if (l->info.format == IMAGE_QCOW2) {
-			int r = qcow2_hole_end(l, off, &here, e);
+			int r = qcow2_hole_end(l, off, end, &here, e);
 			if (r < 0)
-				return r;
+				return err_prefix(e, "layer %u", i);
 		}
 		end = min_u64(end, here);
-		if (end < need) {
-			*ret = 0;
-			return 0;
-		}
 	}
-	*ret = end;
+	*ret = end < need ? 0 : end;
 	return 0;
 }
 
@@ -89,12 +85,12 @@ static int build_slot(struct chain *c, uint64_t index, struct map_slot **ret, st
 	uint64_t base = index << (c->granule_bits + MAP_SLOT_BITS);
 	uint64_t left = (c->blk.size - base - 1) >> c->granule_bits;
 	unsigned count = left < MAP_SLOT_GRANULES ? (unsigned)left + 1 : MAP_SLOT_GRANULES;
+	uint64_t granule = UINT64_C(1) << c->granule_bits;
 	struct map_sweep s = {.cells = c->cells,
 	                      .base = base,
 	                      .end = base + ((uint64_t)count << c->granule_bits),
 	                      .bits = c->granule_bits,
 	                      .hi = count};
-	uint64_t granule = UINT64_C(1) << c->granule_bits;
 	memset(c->cells, 0, count * sizeof(c->cells[0]));
 	for (unsigned i = 0; i < c->count && map_sweep_narrow(&s); i++) {
 		struct image_layer *l = c->layers[i];
@@ -112,6 +108,26 @@ static int build_slot(struct chain *c, uint64_t index, struct map_slot **ret, st
 	}
 	map_sweep_put(&s, base, s.end, MAP_HOLE, 0);
 	*ret = map_cache_add(&c->cache, index, &s, count);
+	return *ret ? 0 : err_no_memory(e, module);
+}
+
+/* The slot, cached or resolved now. Where no layer has an L2 table there, it is one hole, and *ret_hole_end says
+ * how far that goes on behind it (0: not known). */
+static int get_slot(struct chain *c, uint64_t index, struct map_slot **ret, uint64_t *ret_hole_end, struct err *e)
+{
+	*ret_hole_end = 0;
+	*ret = map_cache_find(&c->cache, index);
+	if (*ret)
+		return 0;
+	unsigned slot_bits = c->granule_bits + MAP_SLOT_BITS;
+	uint64_t base = index << slot_bits;
+	int r = hole_end(c, base, min_u64(c->blk.size, base + (UINT64_C(1) << slot_bits)), ret_hole_end, e);
+	if (r < 0)
+		return r;
+	if (*ret_hole_end == 0)
+		return build_slot(c, index, ret, e);
+	struct map_cell hole = {.kind = MAP_HOLE};
+	*ret = map_cache_add(&c->cache, index, &(struct map_sweep){.cells = &hole}, 1);
 	return *ret ? 0 : err_no_memory(e, module);
 }
 
@@ -143,20 +159,14 @@ static int lookup(struct chain *c, uint64_t off, uint64_t len, struct segment *r
 		return 0;
 	}
 	unsigned slot_bits = c->granule_bits + MAP_SLOT_BITS;
-	uint64_t index = off >> slot_bits, base = index << slot_bits;
-	struct map_slot *slot = map_cache_find(&c->cache, index);
-	if (!slot) {
-		uint64_t end, need = min_u64(off + len, base + (UINT64_C(1) << slot_bits));
-		int r = hole_end(c, off, need, &end, e);
-		if (r < 0)
-			return r;
-		if (end > off) {
-			*ret = (struct segment){.kind = MAP_HOLE, .len = min_u64(len, end - off)};
-			return 0;
-		}
-		r = build_slot(c, index, &slot, e);
-		if (r < 0)
-			return r;
+	uint64_t index = off >> slot_bits, base = index << slot_bits, hole;
+	struct map_slot *slot;
+	int r = get_slot(c, index, &slot, &hole, e);
+	if (r < 0)
+		return r;
+	if (hole > off) {
+		*ret = (struct segment){.kind = MAP_HOLE, .len = min_u64(len, hole - off)};
+		return 0;
 	}
 	unsigned granule = (unsigned)((off - base) >> c->granule_bits);
 	unsigned n = map_slot_run(slot, granule);

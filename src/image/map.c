@@ -70,9 +70,9 @@ bool map_sweep_narrow(struct map_sweep *s)
 
 static struct map_slot **bucket(struct map_cache *c, uint64_t index)
 {
-	return &c->buckets[index * UINT64_C(0x9e3779b97f4a7c15) >> 54];
+	return &c->buckets[index * UINT64_C(0x9e3779b97f4a7c15) >> 51];
 }
-_Static_assert(MAP_BUCKETS == 1 << (64 - 54), "the hash takes the top bits");
+_Static_assert(MAP_BUCKETS == 1 << (64 - 51), "the hash takes the top bits");
 
 static size_t slot_bytes(const struct map_slot *s)
 {

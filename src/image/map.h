@@ -13,7 +13,7 @@ enum {
 	MAP_SLOT_BITS = 11,
 	MAP_SLOT_GRANULES = 1 << MAP_SLOT_BITS,    /* 128 MiB at 64 KiB clusters */
 	MAP_CACHE_BYTES = 8 << 20,                 /* of runs, of a chain */
-	MAP_BUCKETS = 1024,
+	MAP_BUCKETS = 8192,
 };
 
 /* What a cell or run is. From MAP_BAD on: damage, told when somebody reads it; `host` is the value found. */
@@ -98,8 +98,8 @@ unsigned map_slot_run(const struct map_slot *slot, unsigned granule);
 enum { QCOW2_SCRATCH_BYTES = MAP_SLOT_GRANULES * 8 };
 int qcow2_sweep(struct image_layer *l, struct map_sweep *s, uint64_t limit, uint8_t *scratch, struct err *e);
 
-/* A guest offset > off up to which this layer surely has nothing, or `off`: by looking at L1 entries alone.
- * UINT64_MAX behind the layer's end. */
-int qcow2_hole_end(struct image_layer *l, uint64_t off, uint64_t *ret, struct err *e);
+/* A guest offset > off up to which this layer surely has nothing, or `off`: by looking at L1 entries alone, and
+ * not much further than `enough`. UINT64_MAX behind the layer's end. */
+int qcow2_hole_end(struct image_layer *l, uint64_t off, uint64_t enough, uint64_t *ret, struct err *e);
 
 #endif

@@ -44,7 +44,7 @@ static uint64_t l1_entry(const struct image_layer *l, uint64_t index)
 	return get_be64(l->l1 + (index - l->l1_first) * 8);
 }
 
-int qcow2_hole_end(struct image_layer *l, uint64_t off, uint64_t *ret, struct err *e)
+int qcow2_hole_end(struct image_layer *l, uint64_t off, uint64_t enough, uint64_t *ret, struct err *e)
 {
 	unsigned span_bits = l->cluster_bits + l->l2_bits;
 	uint64_t index = off >> span_bits;
@@ -55,7 +55,7 @@ int qcow2_hole_end(struct image_layer *l, uint64_t off, uint64_t *ret, struct er
 	int r = l1_load(l, index, e);
 	if (r < 0)
 		return r;
-	uint64_t end = l->l1_first + l->l1_have, from = index;
+	uint64_t end = min_u64(l->l1_first + l->l1_have, (enough >> span_bits) + 1), from = index;
 	while (index < end && l1_entry(l, index) == 0)
 		index++;
 	*ret = index == from ? off : index == l->l1_count ? UINT64_MAX : index << span_bits;
