@@ -102,7 +102,8 @@ int open_beneath(const struct repository *r, const char *path, int flags)
 static int open_failed(int errnum, const char *path, struct err *e)
 {
 	char shown[PATH_SHOWN_MAX];
-	path_show(path, shown);
+	/* An absolute path tells of the machine that made the image: only its end is shown. */
+	path_show(path[0] == '/' ? path_base(path) : path, shown);
 	switch (errnum) {
 	case ENOENT:
 	case ENOTDIR:
@@ -171,7 +172,6 @@ int repository_resolve(const struct repository *r, const char *image_path, const
 			rest = below(path, r->real);
 		if (rest && path_join("", rest, ret))
 			return 0;
-		/* An absolute name tells of the machine that made the image: only its end is shown. */
 		return err_set(e, ERR_IMAGE_BACKING_REFUSED, "repository",
 		               "the backing file \"%s\" is named by an absolute path outside the repository", path_base(shown));
 	}
