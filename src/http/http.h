@@ -65,7 +65,7 @@ struct http_route {
 
 struct http_config {
 	const char *listen;                /* "127.0.0.1:8082", "[::1]:0", "localhost:80"; port 0: any free one */
-	int listen_fd;                     /* a listening socket instead (socket activation), taken over; -1: none */
+	int listen_fd;                     /* a listening socket instead (socket activation), taken over; <= 0: none */
 	const char *tls_cert_file;         /* PEM, with the chain; NULL: no TLS */
 	const char *tls_key_file;
 
@@ -169,7 +169,8 @@ void http_error_end(struct http_response *resp);
 
 /* A body read as the client takes it.
  *
- * read: > 0 bytes (≤ max); 0 complete; HTTP_BODY_WAIT nothing now; HTTP_BODY_FAILED. Must not block.
+ * read: > 0 bytes (≤ max); 0 complete; HTTP_BODY_WAIT nothing now; HTTP_BODY_FAILED. Must not block. Not called for a body
+ *       of length 0.
  * wait: after HTTP_BODY_WAIT: arranges that wake(wake_arg) is called once when read has something else to say, from any
  *       thread, at once from inside too. May be called again before an earlier wake came: then only the last call counts.
  *       An early or surplus wake does no harm.
