@@ -262,8 +262,7 @@ static void malformed_requests_do_no_harm(void **state)
 	                                  "GET /hello HTTP/1.1\r\nno colon\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 	                                  "GET /hello HTTP/1.1\r\n\r\n", "POST /show HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
 	                                  "POST /show HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
-	                                  "POST /show HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n",
-	                                  "POST /show HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"};
+	                                  "POST /show HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		int fd = client_connect();
 		client_sends(fd, bad[i]);
