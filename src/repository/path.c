@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#define SECONDS_MAX INT64_C(253402300800)      /* the year 10000 */
+
 static bool append(char *ret, size_t *len, const char *part, size_t n)
 {
 	if (n >= REPOSITORY_PATH_MAX - 1 || *len + n + 2 > REPOSITORY_PATH_MAX)
@@ -127,7 +129,11 @@ bool time_parse(const char *text, int64_t *ret)
 		return false;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
-	*ret = ((int64_t)timegm(&tm) - offset) * 1000000 + micros;
+	int64_t seconds = (int64_t)timegm(&tm) - offset;
+	/* A zone may lead out of the years that can be written. */
+	if (seconds < 0 || seconds >= SECONDS_MAX)
+		return false;
+	*ret = seconds * 1000000 + micros;
 	return true;
 }
 
