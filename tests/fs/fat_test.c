@@ -456,7 +456,7 @@ static void damaged_chains_are_that_files_error(void **state)
 		add(&v, "SELF       ", 0, 20, 2);
 		add(&v, "GOOD       ", 0, 18, 2 * SECTOR);      /* damage behind its last byte is no loss */
 		open_volume(&v);
-		check_damaged(&v, "/SHORT", "ends after 512");
+		check_damaged(&v, "/SHORT", "end after 512");
 		check_damaged(&v, "/CIRCLE", "circle");
 		check_damaged(&v, "/FREE", "free cluster");
 		check_damaged(&v, "/RESERVED", "not there");
@@ -464,7 +464,7 @@ static void damaged_chains_are_that_files_error(void **state)
 		check_damaged(&v, "/OUTSIDE", "not there");
 		check_damaged(&v, "/START", "starts at cluster");
 		check_damaged(&v, "/NOSTART", "starts at cluster 0");
-		check_damaged(&v, "/HUGE", "ends after");
+		check_damaged(&v, "/HUGE", "end after");
 		check_damaged(&v, "/SELF", "circle");
 		char two[2 * SECTOR];
 		const char *msg;
@@ -518,7 +518,7 @@ static void the_active_table_is_used(void **state)
 	set_table(&v, 1, 5, 6), set_table(&v, 1, 6, END);
 	add(&v, "FILE       ", 0, 5, 2 * SECTOR);
 	open_volume(&v);
-	check_damaged(&v, "/FILE", "ends after");
+	check_damaged(&v, "/FILE", "end after");
 	fs_close(v.fs);
 	blk_unref(v.blk);
 	put_le16(v.data + 40, 0x81);

@@ -11,7 +11,6 @@ enum {
 	FAT12_CLUSTERS_MAX = 4084,
 	FAT16_CLUSTERS_MAX = 65524,
 	FAT32_CLUSTERS_MAX = 0x0ffffff5,
-	FIRST_CLUSTER = 2,
 	HPFS_SUPER_OFF = 16 * 512,
 	HPFS_SUPER_MAGIC = 0xf995e849,
 	BITLOCKER_TO_GO_OFF = 424,
@@ -90,7 +89,7 @@ static bool is_sane(const struct bpb *p)
 	return is_pow2(p->sector_size) && p->sector_size >= SECTOR_MIN && p->sector_size <= SECTOR_MAX &&
 	       is_pow2(p->sectors_per_cluster) && p->reserved > 0 && p->tables > 0 && p->tables <= TABLES_MAX &&
 	       (p->media >= 0xf8 || p->media == 0xf0) && p->table_sectors > 0 && p->sectors > 0 &&
-	       (p->is32 ? p->version == 0 && p->root_cluster >= FIRST_CLUSTER : p->root_entries > 0);
+	       (p->is32 ? p->version == 0 && p->root_cluster >= CLUSTER_FIRST : p->root_entries > 0);
 }
 
 /* 12 and 16 are told apart by the number of clusters alone (spec, "FAT type determination"). */
@@ -106,10 +105,10 @@ static bool geo_clusters(struct fat_geo *g, uint64_t clusters, bool is32)
 			return false;
 	}
 	uint64_t entries = g->table_size * 8 / g->bits;
-	if (clusters == 0 || entries <= FIRST_CLUSTER)
+	if (clusters == 0 || entries <= CLUSTER_FIRST)
 		return false;
-	g->table_short = entries < clusters + FIRST_CLUSTER;
-	g->cluster_end = (uint32_t)min_u64(entries, clusters + FIRST_CLUSTER);
+	g->table_short = entries < clusters + CLUSTER_FIRST;
+	g->cluster_end = (uint32_t)min_u64(entries, clusters + CLUSTER_FIRST);
 	return true;
 }
 
@@ -134,7 +133,7 @@ static bool geo_fill(struct fat_geo *g, const struct bpb *p)
 		g->table_off += (p->flags & 0x0f) * g->table_size;
 	}
 	return geo_clusters(g, (g->size - g->data_off) / g->cluster_size, p->is32) &&
-	       (!p->is32 || fat_cluster_valid(g, p->root_cluster));
+	       (!p->is32 || p->root_cluster < g->cluster_end);
 }
 
 static int looks_like_hpfs(struct blk *b, struct err *e)
@@ -165,14 +164,4 @@ int fat_geo_read(struct blk *b, struct fat_geo *ret, struct err *e)
 		ret->serial = 0;
 	ret->mounted = p.state & 1;
 	return p.signature == 0xaa55 || memcmp(p.type, "FAT", 3) == 0 ? SCORE_SIGNED : SCORE_SANE;
-}
-
-bool fat_cluster_valid(const struct fat_geo *g, uint32_t cluster)
-{
-	return cluster >= FIRST_CLUSTER && cluster < g->cluster_end;
-}
-
-uint64_t fat_cluster_off(const struct fat_geo *g, uint32_t cluster)
-{
-	return g->data_off + (uint64_t)(cluster - FIRST_CLUSTER) * g->cluster_size;
 }

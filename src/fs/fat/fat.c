@@ -1,6 +1,7 @@
 #include "fs/fat/fat.h"
 
 #include "base/bytes.h"
+#include "fs/dos_time.h"
 #include "fs/text.h"
 
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 static void fat_close(struct fs *fs)
 {
 	struct fat_fs *fat = (struct fat_fs *)fs;
-	fat_pages_free(fat);
+	clusters_free(&fat->clusters);
 	fs_fini(fs);
 	free(fat);
 }
@@ -24,6 +25,16 @@ static int make(struct blk *b, const struct fat_geo *g, struct fat_fs **ret, str
 		return err_no_memory(e, "fat");
 	fs_init(&fat->fs, &fat_driver, b);
 	fat->geo = *g;
+	fat->clusters = (struct clusters){
+		.blk = b,
+		.module = "fat",
+		.bits = g->bits == 32 ? 28 : g->bits,
+		.table_off = g->table_off,
+		.table_size = g->table_size,
+		.data_off = g->data_off,
+		.cluster_size = g->cluster_size,
+		.cluster_end = g->cluster_end,
+	};
 	*ret = fat;
 	return 0;
 }
@@ -61,6 +72,18 @@ static int fat_probe(struct blk *b, struct fs_ident *ret, struct err *e)
 	return r < 0 ? r : score;
 }
 
+/* Is the bit of the second table entry that says "cleanly unmounted" unset? 0 or 1, or an error. */
+static int is_dirty(struct fat_fs *fat, struct err *e)
+{
+	uint32_t second = 0;
+	if (fat->geo.bits == 12)
+		return 0;
+	int r = clusters_entry(&fat->clusters, 1, &second, e);
+	if (r < 0)
+		return r;
+	return !(second & (fat->geo.bits == 16 ? 0x8000u : 0x08000000u));
+}
+
 static int fat_open(struct blk *b, struct fs **ret, struct err *e)
 {
 	struct fat_geo g;
@@ -76,7 +99,7 @@ static int fat_open(struct blk *b, struct fs **ret, struct err *e)
 	r = make(b, &g, &fat, e);
 	if (r < 0)
 		return r;
-	r = fat_is_dirty(fat, e);
+	r = is_dirty(fat, e);
 	if (r < 0) {
 		fat_close(&fat->fs);
 		return r;
@@ -105,7 +128,8 @@ static struct fs_id fat_root(struct fs *fs)
 	return (struct fs_id){.ino = FAT_ROOT_INO};
 }
 
-int fat_entry_read(struct fat_fs *fat, struct fs_id id, struct fat_entry *ret, struct err *e)
+/* The entry an id names. ERR_INVALID for the root and for what cannot be an id. */
+static int read_entry(struct fat_fs *fat, struct fs_id id, struct fat_entry *ret, struct err *e)
 {
 	uint8_t raw[FAT_ENTRY_SIZE];
 	if (id.tree != 0 || id.ino % FAT_ENTRY_SIZE != 0 || id.ino < fat->geo.root_off ||
@@ -119,42 +143,15 @@ int fat_entry_read(struct fat_fs *fat, struct fs_id id, struct fat_entry *ret, s
 	return 0;
 }
 
-/* Days from 1970-01-01 to a date of the Gregorian calendar. */
-static int64_t days_from_date(int64_t year, unsigned month, unsigned day)
-{
-	static const unsigned before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-	int64_t y = year - 1;
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-	int64_t days = y * 365 + y / 4 - y / 100 + y / 400 - 719162;
-	return days + before[month - 1] + (leap && month > 2) + day - 1;
-}
-
-/* Spec, "Date and time formats". The local time of an unknown zone is taken for UTC. False: none. */
-static bool dos_time(uint16_t date, uint16_t time, struct fs_time *ret)
-{
-	unsigned month = date >> 5 & 15, day = date & 31, hour = time >> 11, minute = time >> 5 & 63;
-	unsigned second = (time & 31) * 2;
-	if (month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59)
-		return false;
-	ret->sec = days_from_date(1980 + (date >> 9), month, day) * 86400 + hour * 3600 + minute * 60 + second;
-	ret->nsec = 0;
-	return true;
-}
-
+/* Spec, "Date and time formats". The local time of an unknown zone is taken for UTC. */
 static void fill_times(const uint8_t *raw, struct fs_stat *st)
 {
-	if (dos_time(get_le16(raw + 24), get_le16(raw + 22), &st->mtime))
+	if (dos_time(get_le16(raw + 24), get_le16(raw + 22), 0, &st->mtime))
 		st->valid |= FS_HAS_MTIME;
-	if (dos_time(get_le16(raw + 18), 0, &st->atime))
+	if (dos_time(get_le16(raw + 18), 0, 0, &st->atime))
 		st->valid |= FS_HAS_ATIME;
-	if (dos_time(get_le16(raw + 16), get_le16(raw + 14), &st->btime)) {
+	if (dos_time(get_le16(raw + 16), get_le16(raw + 14), raw[13], &st->btime))
 		st->valid |= FS_HAS_BTIME;
-		/* Byte 13 adds 0 to 199 hundredths. */
-		if (raw[13] < 200) {
-			st->btime.sec += raw[13] / 100;
-			st->btime.nsec = raw[13] % 100 * 10000000u;
-		}
-	}
 }
 
 static void fill_stat(const struct fat_fs *fat, const struct fat_entry *n, struct fs_stat *st)
@@ -184,7 +181,7 @@ static int fat_stat(struct fs *fs, struct fs_id id, struct fs_stat *ret, struct 
 		return 0;
 	}
 	struct fat_entry n;
-	int r = fat_entry_read(fat, id, &n, e);
+	int r = read_entry(fat, id, &n, e);
 	if (r == 0)
 		fill_stat(fat, &n, ret);
 	return r;
@@ -192,12 +189,12 @@ static int fat_stat(struct fs *fs, struct fs_id id, struct fs_stat *ret, struct 
 
 /* --- directories ---------------------------------------------------------------------------------- */
 
-static int open_dir(struct fat_fs *fat, struct fs_id id, uint32_t index, struct fat_dir *ret, struct err *e)
+static int open_dir(struct fat_fs *fat, struct fs_id id, uint32_t index, struct clusters_dir *ret, struct err *e)
 {
 	if (is_root(id))
 		return fat_dir_open(fat, 0, index, ret, e);
 	struct fat_entry n;
-	int r = fat_entry_read(fat, id, &n, e);
+	int r = read_entry(fat, id, &n, e);
 	if (r < 0)
 		return r;
 	if (!(n.attr & FAT_DIRECTORY))
@@ -215,25 +212,26 @@ static bool is_dot(const struct fat_entry *n)
 }
 
 /* Why a directory entry cannot be entered; 0: it can. A file's damage is said when it is opened. */
-static int check_entry(const struct fat_dir *d, const struct fat_entry *n, struct err *e)
+static int check_entry(const struct fat_fs *fat, const struct clusters_dir *d, const struct fat_entry *n,
+                       struct err *e)
 {
-	const struct fat_geo *g = &d->fat->geo;
 	if (!(n->attr & FAT_DIRECTORY))
 		return 0;
-	if (!fat_cluster_valid(g, n->cluster))
+	if (!clusters_valid(&fat->clusters, n->cluster))
 		return err_set(e, ERR_FILE_CORRUPT, "fat", "the directory starts at cluster %" PRIu32 ", which is not there",
 		               n->cluster);
-	if (n->cluster == d->cluster || (g->bits == 32 && n->cluster == g->root_cluster))
+	if (n->cluster == d->first || (fat->geo.bits == 32 && n->cluster == fat->geo.root_cluster))
 		return err_set(e, ERR_FILE_CORRUPT, "fat", "the directory holds itself");
 	return 0;
 }
 
-static int give(const struct fat_dir *d, const struct fat_entry *n, fs_dirent_fn *fn, void *arg)
+static int give(const struct fat_fs *fat, const struct clusters_dir *d, const struct fat_entry *n, fs_dirent_fn *fn,
+                void *arg)
 {
 	char name[FAT_NAME_UNITS * TEXT_UNIT_BYTES];
 	struct fs_stat st;
 	struct err broken = ERR_INIT;
-	fill_stat(d->fat, n, &st);
+	fill_stat(fat, n, &st);
 	struct fs_dirent de = {
 		.name = name,
 		.name_len = text_from_utf16(n->units, n->unit_count, name),
@@ -241,26 +239,27 @@ static int give(const struct fat_dir *d, const struct fat_entry *n, fs_dirent_fn
 		.type = st.type,
 		.next = (uint64_t)n->index + 1,
 		.st = &st,
-		.broken = check_entry(d, n, &broken) < 0 ? &broken : NULL,
+		.broken = check_entry(fat, d, n, &broken) < 0 ? &broken : NULL,
 	};
 	return fn(arg, &de);
 }
 
 static int fat_readdir(struct fs *fs, struct fs_id id, uint64_t cookie, fs_dirent_fn *fn, void *arg, struct err *e)
 {
-	struct fat_dir d;
+	struct fat_fs *fat = (struct fat_fs *)fs;
+	struct clusters_dir d;
 	struct fat_entry n;
-	int r = open_dir((struct fat_fs *)fs, id, (uint32_t)min_u64(cookie, FAT_DIR_ENTRIES_MAX), &d, e);
+	int r = open_dir(fat, id, (uint32_t)min_u64(cookie, FAT_DIR_ENTRIES_MAX), &d, e);
 	if (r < 0)
 		return r;
-	while ((r = fat_dir_next(&d, &n, e)) > 0) {
+	while ((r = fat_dir_next(fat, &d, &n, e)) > 0) {
 		if (is_dot(&n))
 			continue;
-		r = give(&d, &n, fn, arg);
+		r = give(fat, &d, &n, fn, arg);
 		if (r != 0)
 			break;
 	}
-	fat_dir_close(&d);
+	clusters_dir_close(&d);
 	return r;
 }
 
@@ -278,8 +277,9 @@ static int match(const struct fat_entry *n, const uint16_t *units, size_t count)
 
 static int fat_lookup(struct fs *fs, struct fs_id dir, const char *name, size_t len, struct fs_id *ret, struct err *e)
 {
-	struct fat_dir d;
-	int r = open_dir((struct fat_fs *)fs, dir, 0, &d, e);
+	struct fat_fs *fat = (struct fat_fs *)fs;
+	struct clusters_dir d;
+	int r = open_dir(fat, dir, 0, &d, e);
 	if (r < 0)
 		return r;
 	uint16_t units[FAT_NAME_UNITS];
@@ -289,14 +289,14 @@ static int fat_lookup(struct fs *fs, struct fs_id dir, const char *name, size_t 
 	struct fat_entry n;
 	/* What cannot be written in UTF-16, or is too long, is no name here. */
 	bool possible = text_to_utf16(name, len, units, FAT_NAME_UNITS, &count);
-	while (possible && best < 3 && (r = fat_dir_next(&d, &n, e)) > 0) {
+	while (possible && best < 3 && (r = fat_dir_next(fat, &d, &n, e)) > 0) {
 		int fit = is_dot(&n) ? 0 : match(&n, units, count);
 		if (fit > best) {
 			best = fit;
 			best_off = n.off;
 		}
 	}
-	fat_dir_close(&d);
+	clusters_dir_close(&d);
 	if (r < 0 && (best == 0 || r != ERR_FILE_CORRUPT))
 		return r;
 	err_clear(e);
@@ -312,6 +312,49 @@ static int fat_readlink(struct fs *fs, struct fs_id id, struct buf *ret, struct 
 	(void)id;
 	(void)ret;
 	return err_set(e, ERR_INVALID, "fat", "FAT has no symbolic links");
+}
+
+/* --- files ---------------------------------------------------------------------------------------- */
+
+struct fat_file {
+	struct fs_file file;
+	struct clusters_map map;
+};
+
+static int fat_file_open(struct fs *fs, struct fs_id id, const char *stream, struct fs_file **ret, struct err *e)
+{
+	(void)stream;
+	struct fat_fs *fat = (struct fat_fs *)fs;
+	struct fat_entry n;
+	int r = read_entry(fat, id, &n, e);
+	if (r < 0)
+		return r;
+	struct fat_file *f = calloc(1, sizeof(*f));
+	if (!f)
+		return err_no_memory(e, "fat");
+	f->file = (struct fs_file){.fs = fs, .size = n.size};
+	r = clusters_map_init(&fat->clusters, n.cluster, false, n.size, &f->map, e);
+	if (r < 0) {
+		free(f);
+		return r;
+	}
+	*ret = &f->file;
+	return 0;
+}
+
+static void fat_file_close(struct fs_file *file)
+{
+	struct fat_file *f = (struct fat_file *)file;
+	clusters_map_free(&f->map);
+	free(f);
+}
+
+static int fat_file_extent(struct fs_file *file, uint64_t off, uint64_t len, struct fs_extent *ret, struct err *e)
+{
+	struct fat_file *f = (struct fat_file *)file;
+	struct fat_fs *fat = (struct fat_fs *)file->fs;
+	ret->kind = FS_EXTENT_DATA;
+	return clusters_map_find(&fat->clusters, &f->map, off, len, &ret->vol_off, &ret->len, e);
 }
 
 const struct fs_driver fat_driver = {

@@ -5,21 +5,22 @@
  * size, the lower-case bits of byte 12, byte 0x05 for 0xE5.
  *
  *	boot.c    boot sector -> struct fat_geo; is it FAT at all?
- *	table.c   the file allocation table: one entry, by cached pages; chains of clusters
  *	name.c    8.3 names and their code page, long-name slots
  *	dir.c     directories: entries in order
- *	file.c    contents: a place in a file -> a place on the volume
- *	fat.c     the driver's table
+ *	fat.c     the driver's table; files
+ *
+ * The allocation table and its chains are src/fs/clusters/, shared with exFAT.
  *
  * An fs_id is the byte offset of the 8.3 entry on the volume; FAT_ROOT_INO for the root, which has none.
  */
 #ifndef FS_FAT_FAT_H
 #define FS_FAT_FAT_H
 
+#include "fs/clusters/clusters.h"
 #include "fs/fs.h"
 
 enum {
-	FAT_ENTRY_SIZE = 32,
+	FAT_ENTRY_SIZE = CLUSTERS_ENTRY_SIZE,
 	FAT_DIR_ENTRIES_MAX = 65536,         /* spec, "FAT directory structure": a directory has at most 2 MiB */
 	FAT_NAME_UNITS = 255,
 	FAT_LFN_SLOTS = 20,
@@ -27,8 +28,6 @@ enum {
 	FAT_SHORT_LEN = 11,
 	FAT_SHORT_UNITS = 12,                /* with the dot */
 	FAT_ROOT_INO = 1,                    /* never a multiple of FAT_ENTRY_SIZE */
-	FAT_PAGE_SIZE = 8192,
-	FAT_PAGES = 32,                      /* of the allocation table kept in memory */
 };
 
 enum fat_attr {
@@ -60,47 +59,16 @@ struct fat_geo {
 	bool table_short;            /* the table has fewer entries than there are clusters */
 };
 
-struct fat_page {
-	uint64_t number;             /* table_off + number * FAT_PAGE_SIZE */
-	size_t len;
-	uint8_t *data;               /* owned, NULL: empty slot */
-};
-
 struct fat_fs {
 	struct fs fs;
 	struct fat_geo geo;
-	struct fat_page pages[FAT_PAGES];    /* slot = number % FAT_PAGES */
+	struct clusters clusters;
 };
 
 /* --- boot.c --- */
 
 /* A score as fs_driver's probe gives it; *ret is filled when it is > 0. */
 int fat_geo_read(struct blk *b, struct fat_geo *ret, struct err *e);
-
-/* Byte offset of a cluster, whose number is valid. */
-uint64_t fat_cluster_off(const struct fat_geo *g, uint32_t cluster);
-bool fat_cluster_valid(const struct fat_geo *g, uint32_t cluster);
-
-/* --- table.c --- */
-
-enum { FAT_CHAIN_END = 0 };          /* what fat_next gives behind the last cluster of a chain */
-
-/* The cluster behind a valid one, or FAT_CHAIN_END. ERR_FILE_CORRUPT where the entry is free, bad or
- * outside the volume. */
-int fat_next(struct fat_fs *fat, uint32_t cluster, uint32_t *ret, struct err *e);
-
-/* Is the bit that says "cleanly unmounted" unset? 0 or 1, or an error. */
-int fat_is_dirty(struct fat_fs *fat, struct err *e);
-
-void fat_pages_free(struct fat_fs *fat);
-
-/* Finds a circle in a chain within a few rounds of it (Brent): ask for each cluster in order. */
-struct fat_circle {
-	uint32_t mark;               /* a cluster seen before */
-	uint32_t steps, limit;       /* since the mark; the mark moves on at limit */
-};
-
-bool fat_circle_closed(struct fat_circle *c, uint32_t cluster);
 
 /* --- name.c --- */
 
@@ -140,48 +108,19 @@ struct fat_entry {
 	bool has_long_name;
 };
 
-struct fat_run {
-	uint64_t off;                /* on the volume */
-	uint64_t len;
-};
-
-struct fat_dir {
-	struct fat_fs *fat;
-	uint32_t cluster;            /* first; 0: the root */
-	struct fat_run *runs;        /* owned */
-	size_t run_count, run_cap;
-	uint64_t size;               /* of all runs */
-	struct err damage;           /* why the chain ends early; told when a reader gets there */
-	uint32_t index;              /* next entry */
-	uint8_t *window;             /* owned; the bytes [window_pos, + window_len) of the directory */
-	uint64_t window_pos;
-	size_t window_len;
-	uint64_t window_off;         /* on the volume */
-};
-
 void fat_entry_decode(const uint8_t raw[FAT_ENTRY_SIZE], const struct fat_geo *g, struct fat_entry *ret);
 
 /* The directory that starts at this cluster (0: the root), positioned at entry `index`. */
-int fat_dir_open(struct fat_fs *fat, uint32_t cluster, uint32_t index, struct fat_dir *ret, struct err *e);
-void fat_dir_close(struct fat_dir *d);
+int fat_dir_open(struct fat_fs *fat, uint32_t cluster, uint32_t index, struct clusters_dir *ret, struct err *e);
 
 /* The next file or directory: 1 and *ret, 0 at the end. "." and ".." are given too. */
-int fat_dir_next(struct fat_dir *d, struct fat_entry *ret, struct err *e);
+int fat_dir_next(const struct fat_fs *fat, struct clusters_dir *d, struct fat_entry *ret, struct err *e);
 
 /* The volume label entry of the root: 1 and raw bytes, 0 none. */
 int fat_dir_find_label(struct fat_fs *fat, char ret[FAT_SHORT_LEN], struct err *e);
 
-/* --- file.c --- */
-
-int fat_file_open(struct fs *fs, struct fs_id id, const char *stream, struct fs_file **ret, struct err *e);
-void fat_file_close(struct fs_file *f);
-int fat_file_extent(struct fs_file *f, uint64_t off, uint64_t len, struct fs_extent *ret, struct err *e);
-
 /* --- fat.c --- */
 
 extern const struct fs_driver fat_driver;
-
-/* The entry an id names. ERR_INVALID for the root and for what cannot be an id. */
-int fat_entry_read(struct fat_fs *fat, struct fs_id id, struct fat_entry *ret, struct err *e);
 
 #endif
