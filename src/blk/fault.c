@@ -25,8 +25,8 @@ static int fault_read(struct blk *b, uint64_t off, void *to, size_t len, struct 
 	struct blk_fault *f = (struct blk_fault *)b;
 	f->reads++;
 	if (fails(f, off, len))
-		return err_set(e, ERR_IO, module, "injected failure of read %" PRIu64 ", %zu bytes at %" PRIu64, f->reads,
-		               len, off);
+		return err_set(e, ERR_IO, module, "injected failure of read %" PRIu64 ", %zu bytes at %" PRIu64,
+		               f->reads, len, off);
 	return blk_read(f->parent, off, to, len, e);
 }
 

@@ -174,7 +174,8 @@ static int lookup(struct chain *c, uint64_t off, uint64_t len, struct segment *r
 	uint64_t start = base + ((uint64_t)run->first << c->granule_bits);
 	unsigned next = n + 1 < slot->count ? slot->runs[n + 1].first : MAP_SLOT_GRANULES;
 	uint64_t end = base + ((uint64_t)next << c->granule_bits);
-	*ret = (struct segment){.kind = run->kind, .layer = run->layer, .host = run->host, .len = min_u64(len, end - off)};
+	*ret = (struct segment){
+		.kind = run->kind, .layer = run->layer, .host = run->host, .len = min_u64(len, end - off)};
 	if (run->kind == MAP_DATA)
 		ret->host += off - start;
 	cut(c, off, ret);
@@ -221,7 +222,8 @@ static int read_compressed(struct chain *c, const struct segment *s, uint64_t of
 	return decompress_read(c->decompress, l, s->layer, s->host, skip, to, *done, e);
 }
 
-static int read_segment(struct chain *c, const struct segment *s, uint64_t off, uint8_t *to, size_t *done, struct err *e)
+static int read_segment(struct chain *c, const struct segment *s, uint64_t off, uint8_t *to, size_t *done,
+                        struct err *e)
 {
 	*done = (size_t)s->len;
 	switch (s->kind) {
@@ -234,8 +236,8 @@ static int read_segment(struct chain *c, const struct segment *s, uint64_t off, 
 	case MAP_COMPRESSED:
 		return read_compressed(c, s, off, to, done, e);
 	default:
-		return err_set(e, ERR_IMAGE_CORRUPT, "qcow2", "the cluster of guest offset %#" PRIx64 ": %s (%#" PRIx64 ")",
-		               off, map_bad_text(s->kind), s->host);
+		return err_set(e, ERR_IMAGE_CORRUPT, "qcow2",
+		               "the cluster of guest offset %#" PRIx64 ": %s (%#" PRIx64 ")", off, map_bad_text(s->kind), s->host);
 	}
 }
 

@@ -134,8 +134,8 @@ static int decompress_into(struct decompress *d, const struct image_layer *l, ui
 	r = l->info.compression_zstd ? unzstd(d, in, len, to, l->info.cluster_size, e)
 	                             : inflate_raw(d, in, len, to, l->info.cluster_size, e);
 	if (r == 0)
-		return err_set(e, ERR_IMAGE_CORRUPT, module, "the compressed cluster at host offset %#" PRIx64 " is damaged",
-		               off);
+		return err_set(e, ERR_IMAGE_CORRUPT, module, 
+		               "the compressed cluster at host offset %#" PRIx64 " is damaged", off);
 	return r < 0 ? r : 0;
 }
 

@@ -9,7 +9,7 @@
 enum {
 	DECOMPRESS_CACHE_BYTES = 4 << 20,
 	DECOMPRESS_ENTRIES_MAX = 64,
-	INPUT_WINDOW_BYTES = 256 << 10,    /* compressed clusters lie close together: fetched ahead when read in order */
+	INPUT_WINDOW_BYTES = 256 << 10,    /* fetched ahead when compressed clusters are read in order */
 };
 
 struct decompress;

@@ -83,8 +83,8 @@ static int decode(struct rdr *r, struct header *h, struct err *e)
 		return err_set(e, ERR_IMAGE_UNREADABLE, module, "not a QCOW2 image: its magic number is missing");
 	h->version = rdr_be32(r);
 	if (!r->bad && h->version != 2 && h->version != 3)
-		return err_set(e, ERR_IMAGE_UNSUPPORTED, module, "QCOW version %" PRIu32 "; versions 2 and 3 can be read",
-		               h->version);
+		return err_set(e, ERR_IMAGE_UNSUPPORTED, module,
+		               "QCOW version %" PRIu32 "; versions 2 and 3 can be read", h->version);
 	h->backing_off = rdr_be64(r);
 	h->backing_len = rdr_be32(r);
 	h->cluster_bits = rdr_be32(r);
@@ -126,8 +126,8 @@ static void printable(char *to, size_t size, const uint8_t *from, size_t len)
 static int take_name(char *to, size_t size, const uint8_t *from, size_t len, const char *what, struct err *e)
 {
 	if (len >= size)
-		return err_set(e, ERR_IMAGE_CORRUPT, module, "the %s is %zu bytes long, at most %zu are allowed", what, len,
-		               size - 1);
+		return err_set(e, ERR_IMAGE_CORRUPT, module,
+		               "the %s is %zu bytes long, at most %zu are allowed", what, len, size - 1);
 	if (memchr(from, 0, len))
 		return err_set(e, ERR_IMAGE_CORRUPT, module, "the %s holds a NUL byte", what);
 	memcpy(to, from, len);
@@ -195,7 +195,8 @@ static int check_features(const struct header *h, struct err *e)
 		                                      : "unknown method");
 	uint64_t unknown = h->incompatible >> INCOMPAT_KNOWN << INCOMPAT_KNOWN;
 	if (unknown != 0)
-		return err_set(e, ERR_IMAGE_UNSUPPORTED, module, "the image needs the unknown feature %s%s(incompatible bit %d)",
+		return err_set(e, ERR_IMAGE_UNSUPPORTED, module,
+		               "the image needs the unknown feature %s%s(incompatible bit %d)",
 		               h->feature_name, h->feature_name[0] ? " " : "", __builtin_ctzll(unknown));
 	if (bit(h, INCOMPAT_CORRUPT))
 		return corrupt(e, "the image is marked corrupt; repair a copy with qemu-img check -r all");
@@ -223,8 +224,8 @@ static int check_geometry(const struct header *h, struct err *e)
 	if (h->size > INT64_MAX)
 		return err_set(e, ERR_IMAGE_CORRUPT, module, "a virtual size of %" PRIu64 " bytes", h->size);
 	if (h->snapshots > SNAPSHOTS_MAX)
-		return err_set(e, ERR_LIMIT, module, "%" PRIu32 " internal snapshots, at most %d are allowed", h->snapshots,
-		               SNAPSHOTS_MAX);
+		return err_set(e, ERR_LIMIT, module, "%" PRIu32 " internal snapshots, at most %d are allowed",
+		               h->snapshots, SNAPSHOTS_MAX);
 	return 0;
 }
 
@@ -242,7 +243,8 @@ static int check_l1(struct image_layer *l, const struct header *h, struct err *e
 		return err_set(e, ERR_IMAGE_CORRUPT, module,
 		               "the L1 table has %" PRIu32 " entries, the virtual size needs %" PRIu64, h->l1_count, need);
 	if (h->l1_off % cluster != 0)
-		return err_set(e, ERR_IMAGE_CORRUPT, module, "the L1 table's offset %#" PRIx64 " is not aligned", h->l1_off);
+		return err_set(e, ERR_IMAGE_CORRUPT, module, "the L1 table's offset %#" PRIx64 " is not aligned",
+		               h->l1_off);
 	if (h->l1_count > 0 && h->l1_off < cluster)
 		return corrupt(e, "the L1 table overlaps the header");
 	if (!range_inside(h->l1_off, bytes, l->info.file_size))
