@@ -35,8 +35,9 @@ static size_t node_entries(const struct ext_fs *x, const struct ext_inode *dir, 
 {
 	if (!(dir->flags & EXT_FL_INDEX))
 		return 0;
+	/* A fast commit may have set the flag before block 0 became a root. */
 	if (lblk == 0)
-		return ROOT_INFO + 8;
+		return record_len(x, p + TAIL) == x->sb.block_size - TAIL ? ROOT_INFO + 8 : 0;
 	return get_le32(p) == 0 && record_len(x, p) == x->sb.block_size ? HEAD : 0;
 }
 

@@ -1,5 +1,6 @@
 #include "fs/ext/driver.h"
 #include "fs/ext/ext.h"
+#include "fs/ext/fc.h"
 
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@ static void ext_close(struct fs *fs)
 		free(x->cache[i]);
 	free(x->random.data);
 	free(x->stream.data);
+	ext_fc_free(x->fc);
 	fs_fini(fs);
 	free(x);
 }

@@ -6,10 +6,10 @@
  *	map.c        logical → physical blocks of one inode: front and indirect maps
  *	extent.c     … extent trees
  *	inline.c     data kept inside the inode
- *	dir.c        directory blocks; htree.c, hash.c: finding a name by its hash
+ *	dir.c        directory blocks; lookup.c; htree.c, hash.c: finding a name by its hash
  *	nokey.c      names of encrypted directories
  *	xattr.c      extended attributes
- *	journal.c    jbd2 replay; revoke.c; fastcommit.c, fcapply.c: the fast-commit area
+ *	journal.c    jbd2 replay; jwalk.c, revoke.c; fastcommit.c, fc.c: the fast-commit area
  *	file.c       open files; ext.c: the driver table
  *
  * Format: the kernel's Documentation/filesystems/ext4/ and, for what is not there, what mke2fs, the
@@ -213,6 +213,7 @@ struct ext_map {
 	uint8_t *node;                   /* the leaf, block_size bytes; NULL until one is needed */
 	uint64_t node_first, node_end;   /* the logical blocks it speaks for; empty: none held */
 	unsigned slot;                   /* extents: the one found last */
+	const struct fc_map *fc;         /* not NULL: the fast commits changed it, this is all of it */
 };
 
 struct ext_run {
@@ -257,6 +258,9 @@ int ext_dir_scan(struct ext_fs *x, const struct ext_inode *dir, uint64_t cookie,
 int ext_dir_csum(struct ext_fs *x, const struct ext_inode *dir, const uint8_t *p, uint64_t lblk, struct err *e);
 int ext_readdir(struct fs *fs, struct fs_id dir, uint64_t cookie, fs_dirent_fn *fn, void *arg, struct err *e);
 int ext_lookup(struct fs *fs, struct fs_id dir, const char *name, size_t len, struct fs_id *ret, struct err *e);
+/* lookup.c: the inode a name of these very bytes leads to in the directory's blocks, 0 for none. */
+int ext_dir_find_raw(struct ext_fs *x, const struct ext_inode *dir, const char *name, size_t len, uint32_t *ret,
+                     struct err *e);
 uint32_t ext_dir_size_blocks(const struct ext_fs *x, const struct ext_inode *dir);
 
 /* hash.c: hash of a name in a directory. version: 0 legacy, 1 half MD4, 2 TEA, 3 … 5 the same with

@@ -174,6 +174,8 @@ static int recover(struct journal *j, struct err *e)
 		r = journal_replay(j, e);
 	if (r == 0)
 		r = switch_over(j->x, j->overlay, e);
+	if (r == 0 && j->fc_first && !j->damage.code)
+		r = fc_replay(j, e);
 	return r;
 }
 

@@ -1,5 +1,6 @@
 /* Listing a directory for the front, and finding one name in it. */
 #include "fs/ext/ext.h"
+#include "fs/ext/fc.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,12 +42,21 @@ static int nokey_version(struct ext_fs *x, const struct ext_inode *dir, unsigned
 	return 0;
 }
 
+/* Neither the root nor the directory itself is an entry of a directory: a walk would not end. */
+static int check_child(const struct ext_fs *x, const struct ext_inode *dir, uint32_t ino, struct err *e)
+{
+	if (ext_ino_nameable(x, ino) && ino != EXT_ROOT_INO && ino != dir->ino)
+		return 0;
+	return err_set(e, ERR_FILE_CORRUPT, module, "the name leads to inode %" PRIu32 ", which it cannot", ino);
+}
+
 /* --- readdir -------------------------------------------------------------------------------------- */
 
 struct lister {
 	struct ext_fs *x;
 	const struct ext_inode *dir;
 	unsigned version;
+	bool changed;                /* these are the names fast commits gave, not those of the blocks */
 	fs_dirent_fn *fn;
 	void *arg;
 };
@@ -73,7 +83,7 @@ static int list_entry(void *arg, const struct ext_dent *d)
 	char name[EXT_NOKEY_MAX];
 	if (!d->name)
 		return list_damage(l, d);
-	if (is_dot(d))
+	if (is_dot(d) || (!l->changed && ext_fc_name(l->x, l->dir->ino, d->name, d->len)))
 		return 0;
 	struct err why = ERR_INIT;
 	struct fs_dirent de = {
@@ -88,11 +98,25 @@ static int list_entry(void *arg, const struct ext_dent *d)
 		de.name = name;
 		de.name_len = ext_nokey_name(l->x, l->dir, d, l->version, name);
 	}
-	if (!de.broken && !ext_ino_nameable(l->x, d->ino)) {
-		(void)err_set(&why, ERR_FILE_CORRUPT, module, "the name leads to inode %" PRIu32 ", which it cannot", d->ino);
+	if (!de.broken && check_child(l->x, l->dir, d->ino, &why) < 0)
 		de.broken = &why;
-	}
 	return l->fn(l->arg, &de);
+}
+
+/* Cookies of the names that fast commits gave lie behind those of all blocks. */
+static const uint64_t changed_cookie = (uint64_t)1 << 62;
+
+static int list_changed(struct lister *l, uint64_t from)
+{
+	const struct fc_name *n;
+	l->changed = true;
+	for (size_t i = (size_t)from; (n = ext_fc_dir_name(l->x, l->dir->ino, i)); i++) {
+		struct ext_dent d = {.ino = n->ino, .name = n->name, .len = n->len, .next = changed_cookie + i + 1};
+		int r = n->ino ? list_entry(l, &d) : 0;
+		if (r)
+			return r;
+	}
+	return 0;
 }
 
 int ext_readdir(struct fs *fs, struct fs_id id, uint64_t cookie, fs_dirent_fn *fn, void *arg, struct err *e)
@@ -105,7 +129,9 @@ int ext_readdir(struct fs *fs, struct fs_id id, uint64_t cookie, fs_dirent_fn *f
 	struct lister l = {.x = x, .dir = &dir, .fn = fn, .arg = arg};
 	if (is_encrypted(x, &dir))
 		r = nokey_version(x, &dir, &l.version, e);
-	return r < 0 ? r : ext_dir_scan(x, &dir, cookie, list_entry, &l, e);
+	if (r == 0 && cookie < changed_cookie)
+		r = ext_dir_scan(x, &dir, cookie, list_entry, &l, e);
+	return r ? r : list_changed(&l, cookie < changed_cookie ? 0 : cookie - changed_cookie);
 }
 
 /* --- lookup --------------------------------------------------------------------------------------- */
@@ -117,6 +143,8 @@ struct finder {
 	size_t len;
 	unsigned version;
 	bool fold;                   /* compare without case */
+	bool raw;                    /* compare with what the blocks hold, also where that is not what is shown */
+	bool changed;                /* these are the names fast commits gave */
 	uint32_t ino;
 	struct err damage;           /* of the entry, or of a block that may have held it */
 };
@@ -168,7 +196,9 @@ static int match(void *arg, const struct ext_dent *d)
 		return 0;
 	}
 	bool same;
-	if (is_encrypted(f->x, f->dir)) {
+	if (!f->raw && !f->changed && ext_fc_name(f->x, f->dir->ino, d->name, d->len))
+		return 0;
+	if (!f->raw && is_encrypted(f->x, f->dir)) {
 		char name[EXT_NOKEY_MAX];
 		size_t len = ext_nokey_name(f->x, f->dir, d, f->version, name);
 		same = len == f->len && memcmp(name, f->name, len) == 0;
@@ -213,11 +243,27 @@ static int find_by_hash(struct finder *f, struct err *e)
 	return r < 0 ? r : found;
 }
 
+/* Among the names that fast commits gave. */
+static int find_changed(struct finder *f)
+{
+	const struct fc_name *n;
+	f->changed = true;
+	int r = 0;
+	for (size_t i = 0; r == 0 && (n = ext_fc_dir_name(f->x, f->dir->ino, i)); i++) {
+		struct ext_dent d = {.ino = n->ino, .name = n->name, .len = n->len};
+		r = n->ino ? match(f, &d) : 0;
+	}
+	f->changed = false;
+	return r;
+}
+
 /* The tree first. What it does not know is searched for in all blocks: the tree may be damaged, and what a listing
  * shows must be found. */
 static int find(struct finder *f, struct err *e)
 {
-	int r = has_tree(f->x, f->dir) ? find_by_hash(f, e) : 0;
+	int r = find_changed(f);
+	if (r == 0 && has_tree(f->x, f->dir))
+		r = find_by_hash(f, e);
 	if (r == 0)
 		r = ext_dir_scan(f->x, f->dir, 0, match, f, e);
 	if (r == 0 && f->dir->flags & EXT_FL_CASEFOLD && !is_encrypted(f->x, f->dir)) {
@@ -252,6 +298,20 @@ int ext_lookup(struct fs *fs, struct fs_id id, const char *name, size_t len, str
 	}
 	if (r != FOUND)
 		return err_set(e, ERR_NOT_FOUND, module, "there is no such name");
-	*ret = (struct fs_id){.ino = f.ino};
-	return 0;
+	r = check_child(x, &dir, f.ino, e);
+	if (r == 0)
+		*ret = (struct fs_id){.ino = f.ino};
+	return r;
+}
+
+int ext_dir_find_raw(struct ext_fs *x, const struct ext_inode *dir, const char *name, size_t len, uint32_t *ret,
+                     struct err *e)
+{
+	struct finder f = {.x = x, .dir = dir, .name = name, .len = len, .raw = true};
+	int r = has_tree(x, dir) ? find_by_hash(&f, e) : 0;
+	if (r == 0)
+		r = ext_dir_scan(x, dir, 0, match, &f, e);
+	if (r >= 0)
+		*ret = r == FOUND ? f.ino : 0;
+	return r < 0 ? r : 0;
 }

@@ -1,4 +1,5 @@
 #include "fs/ext/ext.h"
+#include "fs/ext/fc.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ void ext_map_init(struct ext_map *m, struct ext_fs *x, const struct ext_inode *i
 		.ino = in->ino,
 		.seed = ext_inode_seed(&x->sb, in->ino, in->generation),
 		.flags = in->flags,
+		.fc = ext_fc_map(x, in->ino),
 	};
 	memcpy(m->i_block, in->i_block, sizeof(m->i_block));
 }
@@ -112,8 +114,10 @@ static int indirect_run(struct ext_map *m, uint64_t lblk, uint64_t max, struct e
 int ext_map_run(struct ext_map *m, uint64_t lblk, uint64_t max, struct ext_run *ret, struct err *e)
 {
 	struct ext_run run;
-	int r;
-	if (m->flags & EXT_FL_EXTENTS)
+	int r = 0;
+	if (m->fc)
+		ext_fc_run(m->fc, lblk, max, &run);
+	else if (m->flags & EXT_FL_EXTENTS)
 		r = ext_extent_run(m, lblk, max, &run, e);
 	else
 		r = indirect_run(m, lblk, max, &run, e);
