@@ -1,6 +1,7 @@
 #include "fs/fs.h"
 
 #include "fs/ext/driver.h"
+#include "fs/exfat/exfat.h"
 #include "fs/fat/fat.h"
 #include "fs/ntfs/ntfs.h"
 
@@ -9,6 +10,7 @@
 const struct fs_driver *const fs_drivers[] = {
 	&ext_driver,
 	&ntfs_driver,
+	&exfat_driver,
 	&fat_driver,
 	NULL,
 };
