@@ -1,4 +1,4 @@
-/* fsdump [--offset N] [--ident] RAWFILE [PATH]
+/* fsdump [--offset N] [--ident] [--all] RAWFILE [PATH]
  *
  * Opens a filesystem and prints its manifest, depth first, children sorted bytewise by name:
  *
@@ -88,6 +88,57 @@ static const char *type_word(enum fs_type t)
 	return t == FS_DIRECTORY ? "dir" : t == FS_SYMLINK ? "link" : fs_type_name(t);
 }
 
+static bool print_all;
+
+struct attrs {
+	char **list;                 /* "xattr:NAME=hex" */
+	size_t count;
+};
+
+static int collect_xattr(void *arg, const char *name, const void *value, size_t len)
+{
+	struct attrs *a = arg;
+	a->list = realloc(a->list, (a->count + 1) * sizeof(*a->list));
+	size_t name_len = strlen(name);
+	char *line = malloc(4 * name_len + 2 * len + 16);
+	if (!a->list || !line)
+		abort();
+	char *to = line + sprintf(line, "xattr:");
+	for (size_t i = 0; i < name_len; i++)
+		to += sprintf(to, name[i] > 0x20 && name[i] < 0x7f && !strchr("\\#=", name[i]) ? "%c" : "\\%03o", (unsigned char)name[i]);
+	*to++ = '=';
+	for (size_t i = 0; i < len; i++)
+		to += sprintf(to, "%02x", ((const uint8_t *)value)[i]);
+	*to = '\0';
+	a->list[a->count++] = line;
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What --all adds: the other times, the bytes on disk, the extended attributes. */
+static int print_rest(struct fs *fs, const struct fs_stat *st, struct err *e)
+{
+	printf(" atime=%" PRId64 ".%09" PRIu32 " ctime=%" PRId64 ".%09" PRIu32, st->atime.sec, st->atime.nsec, st->ctime.sec,
+	       st->ctime.nsec);
+	if (st->valid & FS_HAS_BTIME)
+		printf(" btime=%" PRId64 ".%09" PRIu32, st->btime.sec, st->btime.nsec);
+	printf(" allocated=%" PRIu64, st->allocated);
+	struct attrs a = {0};
+	int r = fs_xattrs(fs, st->id, collect_xattr, &a, e);
+	if (a.count)
+		qsort(a.list, a.count, sizeof(*a.list), by_text);
+	for (size_t i = 0; i < a.count; i++) {
+		printf(" %s", a.list[i]);
+		free(a.list[i]);
+	}
+	free(a.list);
+	return r;
+}
+
 static int print_entry(struct fs *fs, const struct buf *path, struct fs_id id, enum fs_type *ret_type, struct err *e)
 {
 	struct fs_stat st;
@@ -117,8 +168,10 @@ static int print_entry(struct fs *fs, const struct buf *path, struct fs_id id, e
 	}
 	if (st.type == FS_BLOCK || st.type == FS_CHAR)
 		printf(" rdev=%" PRIu32 ",%" PRIu32, st.rdev_major, st.rdev_minor);
+	if (print_all)
+		r = print_rest(fs, &st, e);
 	printf("\n");
-	return 0;
+	return r;
 }
 
 static int collect(void *arg, const struct fs_dirent *de)
@@ -221,6 +274,8 @@ int main(int argc, char **argv)
 	for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
 		if (strcmp(argv[i], "--ident") == 0)
 			ident = true;
+		else if (strcmp(argv[i], "--all") == 0)
+			print_all = true;
 		else if (strcmp(argv[i], "--offset") == 0 && i + 1 < argc)
 			offset = strtoull(argv[++i], NULL, 0);
 		else

@@ -8,6 +8,7 @@ static const char *const module = "ext";
 enum {
 	GOOD_OLD_SIZE = 128,
 	MODE_TYPE = 0170000,
+	MODE_FILE = 0100000,
 };
 
 /* --- the table ------------------------------------------------------------------------------------ */
@@ -163,7 +164,7 @@ static void decode(const struct ext_super *sb, uint32_t ino, const uint8_t *raw,
 	in->uid = get_le16(raw + 0x2) | (uint32_t)get_le16(raw + 0x78) << 16;
 	in->gid = get_le16(raw + 0x18) | (uint32_t)get_le16(raw + 0x7A) << 16;
 	in->size = get_le32(raw + 0x4);
-	if ((in->mode & MODE_TYPE) == 0100000 || sb->incompat & EXT_LARGEDIR)
+	if ((in->mode & MODE_TYPE) == MODE_FILE || sb->incompat & EXT_LARGEDIR)
 		in->size |= (uint64_t)get_le32(raw + 0x6C) << 32;
 	in->dtime = get_le32(raw + 0x14);
 	in->links = get_le16(raw + 0x1A);
@@ -181,8 +182,8 @@ static void decode(const struct ext_super *sb, uint32_t ino, const uint8_t *raw,
 	if (in->has_btime)
 		in->btime = decode_time(sb, raw, 0x90, 0x94);
 	memcpy(in->i_block, raw + 0x28, sizeof(in->i_block));
-	/* The kernel counts the bytes kept inside the inode as sectors. */
-	if (in->flags & EXT_FL_INLINE_DATA && sb->incompat & EXT_INLINE_DATA)
+	/* The kernel counts the bytes of a file kept inside the inode as sectors. */
+	if ((in->mode & MODE_TYPE) == MODE_FILE && in->flags & EXT_FL_INLINE_DATA && sb->incompat & EXT_INLINE_DATA)
 		in->allocated += (in->size + 511) / 512 * 512;
 }
 
