@@ -65,23 +65,78 @@ struct volume {
 };
 
 struct volume_set {
-	struct volume *volumes;
+	struct volume *volumes;              /* volumes[number - 1]; they do not move when the set grows */
 	unsigned count;
 	char *warnings[16];                  /* "primary GPT header damaged, backup used" …; owned */
 	unsigned warning_count;
-	/* private: references on the disks */
+	/* private: references on the disks; what discovery has to remember to go on after an unlock */
 	struct blk **disks;
 	unsigned disk_count;
+	struct volume_engine *engine;
 };
 
 /* Says what b holds: > 0 known (*ret filled), 0 not known, < 0 the source failed. */
 typedef int volume_probe_fn(void *arg, struct blk *b, struct volume_content *ret, struct err *e);
 
 /* `probe` is asked first for every block source (the worker passes the filesystem drivers); what it does
- * not know is looked up in the table of ident.h. */
+ * not know is looked up in the table of ident.h. `probe` and `arg` must outlive the set: unlocking goes on
+ * discovering. The sector_size of a disk is set to 4096 where its partition table shows that. */
 int volume_discover(struct blk *const *disks, unsigned disk_count, volume_probe_fn *probe, void *arg,
                     struct volume_set **ret, struct err *e);
 void volume_set_free(struct volume_set *s);
 CLEANUP_DEFINE(volume_set_free, struct volume_set *)
+
+/* --- Encrypted containers (volume->locked) ----------------------------------------------------------
+ *
+ * Turning what a person knows into the key of the data is slow and hungry (argon2id: 1 GiB), and is done with
+ * libcryptsetup, which the worker does not link. So there are two steps:
+ *
+ *	worker                                   helper process
+ *	volume_set_key_areas() ── those bytes ─▶ a sparse file of the container's size
+ *	                                         + struct volume_key ─▶ master key
+ *	volume_set_unlock() ◀─────────────────── master key, no guest bytes
+ *
+ * Both may be repeated with another key after ERR_KEY_WRONG. Numbers never change: what is found inside gets
+ * new ones behind those in use.
+ */
+enum volume_key_kind {
+	VOLUME_KEY_PASSPHRASE,
+	VOLUME_KEY_RECOVERY,         /* BitLocker: 48 digits, with or without dashes */
+	VOLUME_KEY_FILE,             /* the bytes of a key file */
+	VOLUME_KEY_STARTUP,          /* BitLocker: the bytes of a .BEK file */
+};
+
+struct volume_key {
+	enum volume_key_kind kind;
+	const uint8_t *bytes;        /* borrowed; wiped by its owner */
+	size_t len;
+};
+
+enum {
+	VOLUME_KEY_AREAS_MAX = 8,
+	VOLUME_KEY_AREA_BYTES_MAX = 32 << 20,    /* all areas of a container together */
+	VOLUME_MASTER_KEY_MAX = 512,
+};
+
+/* Bytes of a container, from its start. */
+struct volume_range {
+	uint64_t off;
+	uint64_t len;
+};
+
+/* Which bytes of container `number` hold its encryption header and key slots. Returns how many of ret were
+ * filled, at most VOLUME_KEY_AREAS_MAX; they lie inside the container and within the ceiling.
+ * ERR_VOLUME_NOT_FOUND, ERR_INVALID (is no locked container), ERR_VOLUME_CORRUPT, … */
+int volume_set_key_areas(struct volume_set *s, unsigned number, struct volume_range ret[VOLUME_KEY_AREAS_MAX],
+                         struct err *e);
+
+/* Opens container `number` with the raw key of its data (checked against the header's digest where it has one:
+ * ERR_KEY_WRONG) and discovers what is inside. Returns the number of the VOLUME_CRYPT volume, > 0; the number it
+ * already had where the container is open. */
+int volume_set_unlock(struct volume_set *s, unsigned number, const uint8_t *master_key, size_t len, struct err *e);
+
+/* The same for bytes decrypted elsewhere: attaches them as the child of container `number`. Takes its own
+ * reference on `decrypted`. */
+int volume_set_add_crypt(struct volume_set *s, unsigned number, struct blk *decrypted, struct err *e);
 
 #endif
