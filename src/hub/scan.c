@@ -57,30 +57,10 @@ static bool id_taken(void *arg, const char *id)
 	       strcmp(b->repository_id, sc->repository_id) != 0;
 }
 
-/* The VM a restore point belongs to: the one its manifest names, or the one of that name in this repository. */
-static int find_vm(struct scanning *sc, const struct scan_point *p, char *ret_id, struct err *e)
-{
-	ret_id[0] = '\0';
-	if (p->vm_context_id[0]) {
-		(void)snprintf(ret_id, CATALOG_ID_MAX, "%s", p->vm_context_id);
-		return 0;
-	}
-	struct catalog_vm_list list = {0};
-	struct catalog_vm_filter f = {.vm_name = p->vm_name, .repository_id = sc->repository_id, .limit = 1};
-	int r = catalog_vm_list(sc->hub->catalog, &f, &list, e);
-	if (r == 0 && list.count > 0)
-		(void)snprintf(ret_id, CATALOG_ID_MAX, "%s", list.items[0]->context_id);
-	catalog_vm_list_free(&list);
-	return r;
-}
-
 static int register_point(struct scanning *sc, const struct scan_point *p, bool *ret_created, struct err *e)
 {
-	char context_id[CATALOG_ID_MAX];
-	int r = find_vm(sc, p, context_id, e);
-	if (r < 0)
-		return r;
-	struct catalog_vm vm = {.context_id = context_id, .vm_name = p->vm_name, .repository_id = sc->repository_id};
+	/* Without a context id the catalog takes the VM of that name in this repository. */
+	struct catalog_vm vm = {.context_id = p->vm_context_id, .vm_name = p->vm_name, .repository_id = sc->repository_id};
 	int64_t total = 0;
 	CLEANUP(free_ptr) struct catalog_disk *disks = calloc(p->disk_count, sizeof(*disks));
 	if (!disks)
