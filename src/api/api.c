@@ -6,8 +6,6 @@
 #include "wire/wire.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define V1 "/api/v1"
@@ -154,71 +152,10 @@ void api_error(struct http_response *resp, const struct err *e)
 
 /* --- parameters ----------------------------------------------------------------------------------- */
 
-int api_body(const struct http_request *req, struct json_object **ret, struct err *e)
+int api_body(const struct http_request *req, struct request_json **ret, struct err *e)
 {
 	struct http_text body = http_body_in(req);
-	if (body.len == 0) {
-		*ret = json_object_new_object();
-		return *ret ? 0 : err_no_memory(e, "api");
-	}
-	struct json_tokener *t = json_tokener_new_ex(32);
-	if (!t)
-		return err_no_memory(e, "api");
-	json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	struct json_object *o = json_tokener_parse_ex(t, body.s, (int)body.len);
-	bool whole = json_tokener_get_error(t) == json_tokener_success &&
-	             strspn(body.s + json_tokener_get_parse_end(t), " \t\r\n") == body.len - json_tokener_get_parse_end(t);
-	json_tokener_free(t);
-	if (!whole || !json_object_is_type(o, json_type_object)) {
-		json_object_put(o);
-		return err_set(e, ERR_INVALID, "api", "the request's body must be one JSON object");
-	}
-	*ret = o;
-	return 0;
-}
-
-/* NULL: not there, or null. */
-static int member(struct json_object *o, const char *key, enum json_type type, const char *what,
-                  struct json_object **ret, struct err *e)
-{
-	*ret = NULL;
-	struct json_object *v;
-	if (!json_object_object_get_ex(o, key, &v) || !v)
-		return 0;
-	if (!json_object_is_type(v, type))
-		return err_set(e, ERR_INVALID, "api", "\"%s\" must be %s", key, what);
-	*ret = v;
-	return 0;
-}
-
-int api_json_string(struct json_object *o, const char *key, const char *fallback, const char **ret, struct err *e)
-{
-	struct json_object *v;
-	int r = member(o, key, json_type_string, "a string", &v, e);
-	if (r < 0)
-		return r;
-	if (v && strlen(json_object_get_string(v)) != (size_t)json_object_get_string_len(v))
-		return err_set(e, ERR_INVALID, "api", "\"%s\" must not contain a NUL", key);
-	*ret = v ? json_object_get_string(v) : fallback;
-	return 0;
-}
-
-int api_json_i64(struct json_object *o, const char *key, int64_t fallback, int64_t *ret, struct err *e)
-{
-	struct json_object *v;
-	int r = member(o, key, json_type_int, "a whole number", &v, e);
-	if (r == 0)
-		*ret = v ? json_object_get_int64(v) : fallback;
-	return r;
-}
-
-int api_json_bool(struct json_object *o, const char *key, bool fallback, bool *ret, struct err *e)
-{
-	struct json_object *v;
-	int r = member(o, key, json_type_boolean, "true or false", &v, e);
-	if (r == 0)
-		*ret = v ? json_object_get_boolean(v) : fallback;
-	return r;
+	return request_json_parse(body.s, body.len, ret, e);
 }
 
 int api_unescape_path(const char *text, size_t len, struct buf *bytes, struct err *e)

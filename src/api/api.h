@@ -8,11 +8,10 @@
 #define API_API_H
 
 #include "api/auth.h"
+#include "api/request_json.h"
 #include "base/err.h"
 #include "http/http.h"
 #include "hub/hub.h"
-
-struct json_object;
 
 /* What http_request_arg() gives. */
 struct api {
@@ -35,12 +34,8 @@ struct hub *api_hub(const struct http_request *req);
 unsigned api_status(int code);
 void api_error(struct http_response *resp, const struct err *e);
 
-/* The request's body as a JSON object; *ret is released with json_object_put. ERR_INVALID. An empty body is {}. */
-int api_body(const struct http_request *req, struct json_object **ret, struct err *e);
-/* Members of it. Missing: the fallback. Of another type: ERR_INVALID naming it. */
-int api_json_string(struct json_object *o, const char *key, const char *fallback, const char **ret, struct err *e);
-int api_json_i64(struct json_object *o, const char *key, int64_t fallback, int64_t *ret, struct err *e);
-int api_json_bool(struct json_object *o, const char *key, bool fallback, bool *ret, struct err *e);
+/* The request's body. ERR_INVALID. */
+int api_body(const struct http_request *req, struct request_json **ret, struct err *e);
 
 /* The `path` and `volume` parameters: raw bytes in `bytes`, which the caller owns. fallback NULL: path is needed.
  * ERR_PATH_INVALID: missing, NUL inside, no leading "/", too long. */

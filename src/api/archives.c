@@ -1,7 +1,6 @@
 /* Selections: several paths, prepared by a POST, fetched by a plain GET. */
 #include "api/api.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,23 +54,21 @@ struct path_array {
 	size_t count;
 };
 
-static int parse_paths(struct json_object *body, struct path_array *ret, struct err *e)
+static int parse_paths(struct request_json *body, struct path_array *ret, struct err *e)
 {
-	struct json_object *list;
-	if (!json_object_object_get_ex(body, "paths", &list) || !json_object_is_type(list, json_type_array))
-		return err_set(e, ERR_INVALID, "api", "\"paths\" must be a list of paths");
-	size_t count = json_object_array_length(list);
-	if (count == 0 || count > HUB_SELECTION_PATHS_MAX)
-		return err_set(e, ERR_INVALID, "api", "\"paths\" must name 1 to %d paths", HUB_SELECTION_PATHS_MAX);
+	size_t count = 0;
+	int r = request_json_list(body, "paths", HUB_SELECTION_PATHS_MAX, &count, e);
+	if (r < 0)
+		return r;
 	ret->paths = calloc(count, sizeof(*ret->paths));
 	if (!ret->paths)
 		return err_no_memory(e, "api");
 	for (size_t i = 0; i < count; i++) {
-		struct json_object *v = json_object_array_get_idx(list, i);
-		if (!json_object_is_type(v, json_type_string))
-			return err_set(e, ERR_INVALID, "api", "\"paths\" must hold strings only");
-		size_t before = ret->bytes.len;
-		int r = api_unescape_path(json_object_get_string(v), (size_t)json_object_get_string_len(v), &ret->bytes, e);
+		const char *text;
+		size_t len, before = ret->bytes.len;
+		r = request_json_list_at(body, "paths", i, &text, &len, e);
+		if (r == 0)
+			r = api_unescape_path(text, len, &ret->bytes, e);
 		if (r < 0)
 			return r;
 		ret->paths[i].len = ret->bytes.len - before;
@@ -89,7 +86,7 @@ static int parse_paths(struct json_object *body, struct path_array *ret, struct 
 void api_archive_create(struct http_request *req, struct http_response *resp)
 {
 	struct err e = ERR_INIT;
-	struct json_object *body = NULL;
+	CLEANUP(request_json_free_p) struct request_json *body = NULL;
 	struct path_array list = {.bytes = BUF_INIT(PATHS_BYTES_MAX)};
 	const char *id, *format = NULL, *type;
 	int64_t volume = 0;
@@ -98,11 +95,11 @@ void api_archive_create(struct http_request *req, struct http_response *resp)
 	if (r == 0)
 		r = api_body(req, &body, &e);
 	if (r == 0)
-		r = api_json_string(body, "format", "zip", &format, &e);
+		r = request_json_string(body, "format", "zip", &format, &e);
 	if (r == 0)
 		r = api_archive_type(format, &type, &e);
 	if (r == 0)
-		r = api_json_i64(body, "volume", 0, &volume, &e);
+		r = request_json_i64(body, "volume", 0, &volume, &e);
 	if (r == 0 && (volume < 0 || volume > UINT32_MAX))
 		r = err_set(&e, ERR_INVALID, "api", "\"volume\" must be a volume's number");
 	if (r == 0)
@@ -115,7 +112,6 @@ void api_archive_create(struct http_request *req, struct http_response *resp)
 		api_error(resp, &e);
 	free(list.paths);
 	buf_free(&list.bytes);
-	json_object_put(body);
 }
 
 void api_archive_get(struct http_request *req, struct http_response *resp)

@@ -2,7 +2,6 @@
 
 #include "session/view.h"
 
-#include <json-c/json.h>
 #include <string.h>
 
 static void put_mount(struct json *j, const struct hub_mount *m, bool details)
@@ -41,18 +40,18 @@ static void put_mount(struct json *j, const struct hub_mount *m, bool details)
 	json_object_end(j);
 }
 
-static int parse_mount(const struct http_request *req, struct json_object **body, const char **backup_id, int64_t *disk,
+static int parse_mount(const struct http_request *req, struct request_json **body, const char **backup_id, int64_t *disk,
                        bool *reuse, struct err *e)
 {
 	int r = api_body(req, body, e);
 	if (r == 0)
-		r = api_json_string(*body, "backup_id", NULL, backup_id, e);
+		r = request_json_string(*body, "backup_id", NULL, backup_id, e);
 	if (r == 0 && (!*backup_id || !**backup_id))
 		r = err_set(e, ERR_INVALID, "api", "\"backup_id\" is missing");
 	if (r == 0)
-		r = api_json_i64(*body, "disk_index", 0, disk, e);
+		r = request_json_i64(*body, "disk_index", 0, disk, e);
 	if (r == 0)
-		r = api_json_bool(*body, "reuse", false, reuse, e);
+		r = request_json_bool(*body, "reuse", false, reuse, e);
 	return r;
 }
 
@@ -75,7 +74,7 @@ static void mount_error(struct http_request *req, struct http_response *resp, co
 void api_mount_create(struct http_request *req, struct http_response *resp)
 {
 	struct err e = ERR_INIT;
-	struct json_object *body = NULL;
+	CLEANUP(request_json_free_p) struct request_json *body = NULL;
 	const char *backup_id = NULL;
 	int64_t disk = 0;
 	bool reuse = false, reused = false;
@@ -88,7 +87,6 @@ void api_mount_create(struct http_request *req, struct http_response *resp)
 		put_mount(http_json(resp, reused ? 200 : 201), m, true);
 	else
 		mount_error(req, resp, &e, existing);
-	json_object_put(body);
 }
 
 void api_mount_delete(struct http_request *req, struct http_response *resp)

@@ -2,7 +2,6 @@
 
 #include "repository/scan.h"
 
-#include <json-c/json.h>
 #include <string.h>
 
 static void put_repository(struct json *j, const struct catalog_repository *r)
@@ -36,18 +35,18 @@ void api_repository_list(struct http_request *req, struct http_response *resp)
 	catalog_repository_list_free(&list);
 }
 
-static int parse_repository(struct json_object *body, struct catalog_repository *ret, struct err *e)
+static int parse_repository(struct request_json *body, struct catalog_repository *ret, struct err *e)
 {
 	const char *type = NULL;
-	int r = api_json_string(body, "name", NULL, &ret->name, e);
+	int r = request_json_string(body, "name", NULL, &ret->name, e);
 	if (r == 0 && (!ret->name || !ret->name[0]))
 		r = err_set(e, ERR_INVALID, "api", "\"name\" is missing");
 	if (r == 0)
-		r = api_json_string(body, "location", NULL, &ret->location, e);
+		r = request_json_string(body, "location", NULL, &ret->location, e);
 	if (r == 0 && (!ret->location || ret->location[0] != '/'))
 		r = err_set(e, ERR_INVALID, "api", "\"location\" must be the absolute path of a folder on the hub's machine");
 	if (r == 0)
-		r = api_json_string(body, "type", "local", &type, e);
+		r = request_json_string(body, "type", "local", &type, e);
 	if (r == 0 && (ret->type = catalog_repository_type_from_name(type)) == CATALOG_REPOSITORY_TYPE_NONE)
 		r = err_set(e, ERR_INVALID, "api", "\"type\" is local, nfs or cifs");
 	return r;
@@ -56,7 +55,7 @@ static int parse_repository(struct json_object *body, struct catalog_repository 
 void api_repository_create(struct http_request *req, struct http_response *resp)
 {
 	struct err e = ERR_INIT;
-	struct json_object *body = NULL;
+	CLEANUP(request_json_free_p) struct request_json *body = NULL;
 	struct catalog_repository in = {0};
 	CLEANUP(free_ptr) struct catalog_repository *made = NULL;
 	int r = api_body(req, &body, &e);
@@ -68,7 +67,6 @@ void api_repository_create(struct http_request *req, struct http_response *resp)
 		put_repository(http_json(resp, 201), made);
 	else
 		api_error(resp, &e);
-	json_object_put(body);
 }
 
 void api_repository_get(struct http_request *req, struct http_response *resp)
