@@ -228,7 +228,7 @@ void api_healthz(struct http_request *req, struct http_response *resp)
 void api_openapi(struct http_request *req, struct http_response *resp)
 {
 	(void)req;
-	http_body_static(resp, 200, "application/json", openapi_json, openapi_json_size);
+	http_body_static(resp, 200, "application/json", openapi_json, openapi_json_len);
 }
 
 static void metric(struct buf *b, const char *name, const char *type, const char *help, int64_t value)

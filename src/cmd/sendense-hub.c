@@ -67,7 +67,7 @@ static int make_data_dir(const char *dir, struct err *e)
 /* The command line on this machine finds the hub by this file. */
 static int write_url(const char *dir, const struct http_server *server, const char *listen, struct err *e)
 {
-	char path[PATH_MAX], text[512];
+	char path[PATH_MAX + 16], text[512];
 	const char *colon = strrchr(listen, ':');
 	(void)snprintf(path, sizeof(path), "%s/hub.url", dir);
 	int len = snprintf(text, sizeof(text), "%s://%.*s:%u\n", http_server_tls(server) ? "https" : "http",
