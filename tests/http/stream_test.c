@@ -148,7 +148,7 @@ static void a_slow_reader_gets_everything(void **state)
 {
 	(void)state;
 	int fd = client_connect();
-	int small = 4096;
+	int small = 32 << 10;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	client_sends(fd, "GET /stream?size=3000000&length=3000000&mode=2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
 	usleep(300000);
