@@ -1,0 +1,20 @@
+/* The first two bytes say how much is expected to come out. */
+#include "fs/ntfs/decompress.h"
+
+#include "base/bytes.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size < 2)
+		return 0;
+	size_t out_len = get_le16(data) + 1u;
+	uint8_t *out = malloc(out_len);
+	if (out)
+		(void)lzx_decompress(data + 2, size - 2, out, out_len);
+	free(out);
+	return 0;
+}
