@@ -244,15 +244,10 @@ int ntfs_inode_get(struct ntfs *ntfs, uint64_t no, uint16_t seq, struct ntfs_ino
 		return bad(no, "it belongs to another file", e);
 	if (seq != 0 && ret->head.seq != seq)
 		return bad(no, "the file it held is gone, another took its place", e);
-	struct ntfs_attrs it = {.ino = ret, .type = NTFS_AT_ATTRIBUTE_LIST};
-	struct ntfs_attr a;
-	r = ntfs_attrs_next(&it, &a, e);
-	if (r <= 0)
-		return r;
 	uint8_t *list;
 	size_t len;
 	r = ntfs_attr_load(ret, NTFS_AT_ATTRIBUTE_LIST, "", NTFS_LIST_MAX, &list, &len, e);
-	if (r < 0)
+	if (r <= 0)
 		return r;
 	ret->list = list;
 	ret->list_len = len;

@@ -72,6 +72,16 @@ void ntfs_dir_free(struct ntfs_dir *d)
 	free(d);
 }
 
+/* A junction has the shape of a directory, but is a link. */
+static bool is_link(struct ntfs_inode *ino)
+{
+	struct err ignored = ERR_INIT;
+	struct ntfs_std std;
+	struct ntfs_kind kind;
+	return ntfs_std_get(ino, &std, &ignored) == 0 && ntfs_kind_get(ino, std.dos_attrs, &kind, &ignored) == 0 &&
+	       kind.type != FS_DIRECTORY;
+}
+
 static int dir_open(struct ntfs *ntfs, struct fs_id id, struct ntfs_dir **ret, struct err *e)
 {
 	struct ntfs_inode ino;
@@ -79,7 +89,7 @@ static int dir_open(struct ntfs *ntfs, struct fs_id id, struct ntfs_dir **ret, s
 	if (r < 0)
 		return r;
 	struct ntfs_dir *d = NULL;
-	if (!ntfs_inode_is_dir(&ino))
+	if (!ntfs_inode_is_dir(&ino) || is_link(&ino))
 		r = err_set(e, ERR_NOT_DIRECTORY, "ntfs", "MFT record %" PRIu64 " is not a directory", ino.no);
 	else if (!(d = calloc(1, sizeof(*d))))
 		r = err_no_memory(e, "ntfs");

@@ -66,7 +66,7 @@ int ntfs_runs_add(struct ntfs_runs *r, uint64_t volume_clusters, const uint8_t *
 		/* 2^51 clusters of 4 KiB is far beyond any volume: keeps every later product inside 64 bits. */
 		if (count <= 0 || (uint64_t)count > (1ull << 42) || r->end > (1ull << 42))
 			return err_set(e, ERR_FILE_CORRUPT, "ntfs", "a run has an impossible length");
-		if (at != NTFS_HOLE && !range_inside(at, (uint64_t)count, volume_clusters))
+		if (lcn_bytes > 0 && !range_inside(at, (uint64_t)count, volume_clusters))
 			return err_set(e, ERR_FILE_CORRUPT, "ntfs",
 			               "a run of %" PRId64 " clusters at %" PRIu64 " leaves the volume", count, at);
 		int res = append(r, at, (uint64_t)count, e);
