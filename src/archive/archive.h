@@ -12,7 +12,7 @@
  * One failure leaves the archive alive: archive_entry() returning ERR_INVALID refused the entry (its name leads outside,
  * its attributes are too long, a zip cannot hold its type) and wrote nothing; the caller lists it and goes on.
  *
- * Memory: see docs/archives.md; single-threaded at most 1.5 MiB plus about 45 bytes a zip entry.
+ * Memory: see docs/archives.md; single-threaded at most 2 MiB plus about 20 bytes a zip entry.
  *
  * Sources: PKWARE APPNOTE 6.3.10 (Zip64, UTF-8 flag, data descriptors), Info-ZIP extra fields "UT" and
  * "ux"; POSIX.1-2017 pax; GNU sparse 1.0 in pax; SCHILY.xattr; RFC 1952; RFC 8878.

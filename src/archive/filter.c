@@ -107,8 +107,9 @@ static int zst_open(struct filter *f, unsigned threads, struct err *e)
 	    ZSTD_isError(ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_windowLog, ZST_WINDOW_LOG)) ||
 	    ZSTD_isError(ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_checksumFlag, 1)))
 		return err_set(e, ERR_INTERNAL, "archive", "libzstd refuses its parameters");
-	/* A libzstd built without threads refuses workers; the stream is then written by this thread. */
-	if (threads > 1 && !ZSTD_isError(ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_nbWorkers, (int)threads)))
+	/* One worker less than threads: the driving thread has work of its own, and each takes 3 MiB. A libzstd built
+	 * without threads refuses them; the stream is then written by this thread. */
+	if (threads > 1 && !ZSTD_isError(ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_nbWorkers, (int)(threads > PIPE_THREADS_MAX ? PIPE_THREADS_MAX : threads) - 1)))
 		(void)ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_jobSize, ZST_JOB);
 	return 0;
 }

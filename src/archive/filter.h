@@ -1,6 +1,6 @@
 /* What a tar stream passes through: nothing, gzip (one member, RFC 1952), or zstd (one frame with checksum, RFC 8878).
  *
- * zstd: level 1, window 512 KiB; with two or more threads libzstd's own workers in jobs of 512 KiB.
+ * zstd: level 1, window 512 KiB; with n > 1 threads n - 1 of libzstd's own workers, in jobs of 512 KiB.
  */
 #ifndef ARCHIVE_FILTER_H
 #define ARCHIVE_FILTER_H
