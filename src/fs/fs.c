@@ -183,12 +183,15 @@ struct listing {
 	int answer;
 };
 
-/* A name no path can hold is shown with "?" in place of what is wrong with it, and cannot be opened. */
+/* A name no path can hold is shown with "?" in place of what is wrong with it, and cannot be opened. "." and
+ * ".." get here only as damage: where they are part of the format, they are left out. */
 static void sanitise(struct fs_dirent *de, char *name, struct err *e)
 {
 	size_t len = min_size(de->name_len, FS_NAME_MAX);
 	for (size_t i = 0; i < len; i++)
 		name[i] = de->name[i] == '/' || de->name[i] == '\0' ? '?' : de->name[i];
+	if (is_dot(name, len))
+		name[0] = '?';
 	if (len == 0)
 		name[len++] = '?';
 	if (!de->broken) {
@@ -203,12 +206,13 @@ static int listing_entry(void *arg, const struct fs_dirent *given)
 {
 	struct listing *l = arg;
 	assert(!l->stopped && given->next != 0);
-	if (is_dot(given->name, given->name_len))
+	bool dot = is_dot(given->name, given->name_len);
+	if (dot && !given->broken)
 		return 0;
 	struct fs_dirent de = *given;
 	char name[FS_NAME_MAX];
 	struct err broken = ERR_INIT;
-	if (de.name_len == 0 || de.name_len > FS_NAME_MAX || has_forbidden_byte(de.name, de.name_len))
+	if (dot || de.name_len == 0 || de.name_len > FS_NAME_MAX || has_forbidden_byte(de.name, de.name_len))
 		sanitise(&de, name, &broken);
 	struct fs_stat st;
 	if (de.st) {

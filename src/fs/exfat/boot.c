@@ -90,18 +90,21 @@ static void geo_fill(const struct boot *b, struct exfat_geo *g)
 static int checksum_fits(struct blk *b, uint64_t region, uint32_t sector_size, struct err *e)
 {
 	size_t len = (size_t)sector_size * (REGION_SECTORS - 1);
-	if (!range_inside(region, (uint64_t)sector_size * REGION_SECTORS, b->size))
+	if (!range_inside(region, len + sector_size, b->size))
 		return 0;
-	uint8_t *data = malloc(len + 4);
+	uint8_t *data = malloc(len + sector_size);
 	if (!data)
 		return err_no_memory(e, "exfat");
-	int r = blk_read(b, region, data, len + 4, e);
+	int r = blk_read(b, region, data, len + sector_size, e);
 	if (r == 0) {
 		uint32_t sum = 0;
 		for (size_t i = 0; i < len; i++)
 			if (i != FLAGS_OFF && i != FLAGS_OFF + 1 && i != PERCENT_OFF)
 				sum = (sum << 31 | sum >> 1) + data[i];
-		r = sum == get_le32(data + len);
+		r = 1;
+		for (size_t i = 0; i < sector_size; i += 4)
+			if (get_le32(data + len + i) != sum)
+				r = 0;
 	}
 	free(data);
 	return r;

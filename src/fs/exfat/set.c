@@ -66,6 +66,8 @@ static void judge(const uint8_t *set, size_t count, bool named, struct exfat_ent
 		err_set(why, ERR_FILE_CORRUPT, "exfat", "the entry set's checksum does not fit");
 	else if (!named)
 		err_set(why, ERR_FILE_CORRUPT, "exfat", "the entry set does not hold its whole name");
+	else if (n->units[0] == '.' && (n->unit_count == 1 || (n->unit_count == 2 && n->units[1] == '.')))
+		err_set(why, ERR_FILE_CORRUPT, "exfat", "the entry's name is one that no file may have");
 	else if (has_unknown(set, count))
 		err_set(why, ERR_FILE_UNSUPPORTED, "exfat", "the entry set has an entry of an unknown kind");
 	else if (n->valid > n->size)
