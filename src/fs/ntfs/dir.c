@@ -46,10 +46,10 @@ static bool hidden(uint64_t dir_no, const struct ntfs_entry *en, const struct na
 	return k->space == NAMESPACE_DOS || (dir_no == NTFS_ROOT_NO && ntfs_ref_no(en->ref) < NTFS_FIRST_USER_NO);
 }
 
-/* --- the directory at hand ------------------------------------------------------------------------ */
+/* --- open directories ----------------------------------------------------------------------------- */
 
-/* The directory last used is kept open, and where its listing stopped: a listing by pages goes on there, and a
- * row of lookups in one directory reads its root once. */
+/* A few directories are kept open, and where their listings stopped: a listing by pages goes on there, though paths
+ * are looked up between the pages, and a row of lookups in one directory reads its root once. */
 struct ntfs_dir {
 	struct fs_id id;
 	struct ntfs_index ix;
@@ -109,18 +109,27 @@ static int dir_open(struct ntfs *ntfs, struct fs_id id, struct ntfs_dir **ret, s
 	return 0;
 }
 
-static int dir_get(struct ntfs *ntfs, struct fs_id id, struct ntfs_dir **ret, struct err *e)
+/* Takes a directory out of those kept, or opens it: the caller's until dir_keep(). Callbacks may so use any
+ * directory meanwhile, this one too. */
+static int dir_take(struct ntfs *ntfs, struct fs_id id, struct ntfs_dir **ret, struct err *e)
 {
-	struct ntfs_dir *d = ntfs->dir;
-	if (!d || d->id.ino != id.ino || d->id.tree != id.tree) {
-		int r = dir_open(ntfs, id, &d, e);
-		if (r < 0)
-			return r;
-		ntfs_dir_free(ntfs->dir);
-		ntfs->dir = d;
+	for (unsigned i = 0; i < NTFS_DIRS; i++) {
+		struct ntfs_dir *d = ntfs->dir[i];
+		if (!d || d->id.ino != id.ino || d->id.tree != id.tree)
+			continue;
+		memmove(&ntfs->dir[i], &ntfs->dir[i + 1], (NTFS_DIRS - 1 - i) * sizeof(d));
+		ntfs->dir[NTFS_DIRS - 1] = NULL;
+		*ret = d;
+		return 0;
 	}
-	*ret = d;
-	return 0;
+	return dir_open(ntfs, id, ret, e);
+}
+
+static void dir_keep(struct ntfs *ntfs, struct ntfs_dir *d)
+{
+	ntfs_dir_free(ntfs->dir[NTFS_DIRS - 1]);
+	memmove(&ntfs->dir[1], &ntfs->dir[0], (NTFS_DIRS - 1) * sizeof(d));
+	ntfs->dir[0] = d;
 }
 
 /* --- readdir -------------------------------------------------------------------------------------- */
@@ -195,11 +204,9 @@ int ntfs_readdir(struct fs *fs, struct fs_id dir, uint64_t cookie, fs_dirent_fn 
 {
 	struct ntfs *ntfs = (struct ntfs *)fs;
 	struct ntfs_dir *d;
-	int r = dir_get(ntfs, dir, &d, e);
+	int r = dir_take(ntfs, dir, &d, e);
 	if (r < 0)
 		return r;
-	/* The callback may look something up and so make another directory the one at hand. */
-	ntfs->dir = NULL;
 	for (r = seek(d, cookie, e); r > 0; r = step(d, e)) {
 		int answer = give(d, fn, arg);
 		if (answer != 0) {
@@ -207,13 +214,11 @@ int ntfs_readdir(struct fs *fs, struct fs_id dir, uint64_t cookie, fs_dirent_fn 
 			break;
 		}
 	}
-	if (ntfs->dir)
-		ntfs_dir_free(ntfs->dir);
-	ntfs->dir = d;
 	if (e->code != 0) {
 		ntfs_walk_end(&d->walk);
 		d->walking = false;
 	}
+	dir_keep(ntfs, d);
 	return r;
 }
 
@@ -285,11 +290,12 @@ int ntfs_lookup_units(struct ntfs *ntfs, struct fs_id dir, const uint8_t *name, 
                       struct err *e)
 {
 	struct ntfs_dir *d;
-	int r = dir_get(ntfs, dir, &d, e);
+	int r = dir_take(ntfs, dir, &d, e);
 	if (r < 0)
 		return r;
 	uint64_t ref;
 	r = find(d, name, units, &ref, e);
+	dir_keep(ntfs, d);
 	if (r < 0)
 		return r;
 	if (r == 0 || (dir.ino == NTFS_ROOT_NO && ntfs_ref_no(ref) < NTFS_FIRST_USER_NO))

@@ -30,7 +30,8 @@ static void base_free(struct ntfs *ntfs)
 	for (unsigned i = 0; i < NTFS_WINDOWS; i++)
 		free(ntfs->window[i].data);
 	ntfs_stream_close(&ntfs->mft);
-	ntfs_dir_free(ntfs->dir);
+	for (unsigned i = 0; i < NTFS_DIRS; i++)
+		ntfs_dir_free(ntfs->dir[i]);
 	free(ntfs->upcase);
 	fs_fini(&ntfs->fs);
 	free(ntfs);

@@ -33,6 +33,7 @@ enum {
 	NTFS_STRIDE = 512,               /* bytes one entry of an update sequence protects, whatever the sector */
 	NTFS_WINDOW = 64 << 10,          /* bytes of the MFT read at once */
 	NTFS_WINDOWS = 8,                /* such pieces kept */
+	NTFS_DIRS = 8,                   /* directories kept open */
 	NTFS_LIST_MAX = 256 << 10,       /* bytes of an attribute list: Windows' own limit */
 	NTFS_ATTRS_MAX = 16384,          /* attributes of one file, all records together */
 	NTFS_RUNS_MAX = 1 << 21,         /* runs of one attribute: 32 MiB of table */
@@ -301,7 +302,7 @@ void ntfs_walk_end(struct ntfs_walk *w);
 
 /* --- dir.c ----------------------------------------------------------------------------------------- */
 
-struct ntfs_dir;                         /* the directory last listed */
+struct ntfs_dir;                         /* a directory lately used */
 
 void ntfs_dir_free(struct ntfs_dir *d);
 int ntfs_readdir(struct fs *fs, struct fs_id dir, uint64_t cookie, fs_dirent_fn *fn, void *arg, struct err *e);
@@ -415,8 +416,9 @@ struct ntfs {
 	uint64_t tick;
 	unsigned mirror_used;            /* bit n: record n came from $MFTMirr, said once */
 	uint16_t *upcase;                /* owned, NTFS_UPCASE_UNITS entries */
-	struct ntfs_dir *dir;            /* owned, or NULL */
+	struct ntfs_dir *dir[NTFS_DIRS]; /* owned, or NULL; the last used first */
 	uint16_t root_seq;
+	enum { NTFS_SYSTEM_UNKNOWN, NTFS_SYSTEM_NO, NTFS_SYSTEM_YES } system_volume;   /* see reparse.c */
 };
 
 /* Boot sector, MFT: enough to read records. ERR_FS_CORRUPT. */

@@ -196,7 +196,10 @@ static bool system_volume(struct ntfs *ntfs)
 	uint8_t p[2 * sizeof(name)];
 	for (size_t i = 0; i < sizeof(name) - 1; i++)
 		put_le16(p + 2 * i, (uint8_t)name[i]);
-	return path_exists(ntfs, (struct units){.p = p, .count = sizeof(name) - 1});
+	if (ntfs->system_volume == NTFS_SYSTEM_UNKNOWN)
+		ntfs->system_volume = path_exists(ntfs, (struct units){.p = p, .count = sizeof(name) - 1}) ? NTFS_SYSTEM_YES
+		                                                                                        : NTFS_SYSTEM_NO;
+	return ntfs->system_volume == NTFS_SYSTEM_YES;
 }
 
 static bool is_this_volume(struct ntfs *ntfs, uint16_t letter, struct units path)
