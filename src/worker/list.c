@@ -175,7 +175,7 @@ static int send_chunk(struct job *j, struct chunk *c, const struct listing *l, s
 			/* A slow client must not keep the others from the filesystem. */
 			gate_leave(&j->worker->gate);
 			if (r == 0)
-				r = out_write(&j->out, b.data, b.len, e);
+				r = bulk_write(&j->out, b.data, b.len, e);
 			gate_enter(&j->worker->gate);
 			buf_reset(&b);
 		}
@@ -191,7 +191,7 @@ static int send_head(struct job *j, const struct wire_list_head *h, struct err *
 	wire_put_u32(&b, 24);
 	wire_list_head_put(&b, h);
 	int r = buf_ok(&b, "worker", e);
-	return r < 0 ? r : out_write(&j->out, b.data, b.len, e);
+	return r < 0 ? r : bulk_write(&j->out, b.data, b.len, e);
 }
 
 static int send_listing(struct job *j, const struct list_request *q, const struct listing *l, struct err *e)

@@ -132,7 +132,7 @@ static int manifest_entry(void *arg, const struct walk_entry *we, struct err *e)
 	}
 	buf_addc(&m->line, '\n');
 	int r = buf_ok(&m->line, "worker", e);
-	return r < 0 ? r : out_write(&m->job->out, m->line.data, m->line.len, e);
+	return r < 0 ? r : bulk_write(&m->job->out, m->line.data, m->line.len, e);
 }
 
 static int run(struct manifest *m, uint32_t volume, const char *path, size_t len, struct err *e)
@@ -147,7 +147,7 @@ static int run(struct manifest *m, uint32_t volume, const char *path, size_t len
 		len--;
 	m->strip = len > 1 ? len + 1 : 1;
 	static const char head[] = "#mtree\n";
-	r = out_write(&m->job->out, head, sizeof(head) - 1, e);
+	r = bulk_write(&m->job->out, head, sizeof(head) - 1, e);
 	return r < 0 ? r : walk(m->job, m->fs, id, path, len, true, manifest_entry, m, e);
 }
 

@@ -373,7 +373,7 @@ static int add_errors(struct pack *p, struct err *e)
 
 static int sink_write(void *arg, const void *bytes, size_t len, struct err *e)
 {
-	return out_write(&((struct job *)arg)->out, bytes, len, e);
+	return bulk_write(&((struct job *)arg)->out, bytes, len, e);
 }
 
 static void pack_free(struct pack *p)

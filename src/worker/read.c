@@ -27,7 +27,7 @@ static int copy_out(struct job *j, struct fs_file *f, uint64_t off, uint64_t len
 	while (len > 0) {
 		uint8_t *p;
 		size_t room;
-		int r = out_reserve(&j->out, &p, &room, e);
+		int r = bulk_reserve(&j->out, &p, &room, e);
 		if (r < 0)
 			return r;
 		size_t n = (size_t)min_u64(len, room);
@@ -36,7 +36,7 @@ static int copy_out(struct job *j, struct fs_file *f, uint64_t off, uint64_t len
 		gate_leave(&j->worker->gate);
 		if (r < 0)
 			return r;
-		out_commit(&j->out, n);
+		bulk_commit(&j->out, n);
 		off += n;
 		len -= n;
 	}

@@ -35,7 +35,7 @@ static int send_hit(struct search *s, const struct walk_entry *we, struct err *e
 	gate_leave(&s->job->worker->gate);
 	int r = buf_ok(&b, "worker", e);
 	if (r == 0)
-		r = out_write(&s->job->out, b.data, b.len, e);
+		r = bulk_write(&s->job->out, b.data, b.len, e);
 	ring_flush(&s->job->out.ring);
 	s->found++;
 	return r;
@@ -93,7 +93,7 @@ int job_search(struct job *j, struct err *e)
 	wire_list_head_put(&head, &h);
 	r = buf_ok(&head, "worker", e);
 	if (r == 0)
-		r = out_write(&j->out, head.data, head.len, e);
+		r = bulk_write(&j->out, head.data, head.len, e);
 	return r < 0 ? r : walk(j, s.fs, id, path, len, false, search_entry, &s, e);
 }
 

@@ -73,9 +73,9 @@ int disks_open(struct disks *d, struct err *e);
 int disks_fs(struct disks *d, uint32_t volume, struct fs **ret, struct err *e);
 void disks_close(struct disks *d);
 
-/* --- out.c: a stream's producer --- */
+/* --- bulk.c: a stream's producer --- */
 
-struct out {
+struct bulk {
 	struct ring ring;
 	uint64_t bytes;
 	uint32_t crc;                    /* CRC-32C */
@@ -83,9 +83,9 @@ struct out {
 	const atomic_bool *cancelled;
 };
 
-int out_write(struct out *o, const void *p, size_t len, struct err *e);
-int out_reserve(struct out *o, uint8_t **ret_p, size_t *ret_room, struct err *e);
-void out_commit(struct out *o, size_t n);
+int bulk_write(struct bulk *o, const void *p, size_t len, struct err *e);
+int bulk_reserve(struct bulk *o, uint8_t **ret_p, size_t *ret_room, struct err *e);
+void bulk_commit(struct bulk *o, size_t n);
 
 /* --- jobs --- */
 
@@ -99,7 +99,7 @@ struct job {
 	uint8_t *payload;                /* owned copy */
 	struct rdr rd;                   /* over payload */
 	int extra_fd;                    /* ARCHIVE, MEASURE: the paths; LAYER, DATA_FILE: the image; owned; -1 */
-	struct out out;                  /* streams */
+	struct bulk out;                  /* streams */
 	bool has_out;
 	atomic_bool cancelled;
 	uint64_t progress_at_ms;

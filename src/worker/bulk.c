@@ -3,12 +3,12 @@
 #include <isa-l/crc.h>
 #include <string.h>
 
-int out_reserve(struct out *o, uint8_t **ret_p, size_t *ret_room, struct err *e)
+int bulk_reserve(struct bulk *o, uint8_t **ret_p, size_t *ret_room, struct err *e)
 {
 	return ring_reserve(&o->ring, o->cancelled, ret_p, ret_room, e);
 }
 
-void out_commit(struct out *o, size_t n)
+void bulk_commit(struct bulk *o, size_t n)
 {
 	/* Before the slot is handed over: from then on it is the client's. */
 	uint8_t *p = o->ring.map + RING_CONTROL_SIZE + (size_t)(o->ring.mine % RING_SLOTS) * RING_SLOT_SIZE + o->ring.used;
@@ -17,18 +17,18 @@ void out_commit(struct out *o, size_t n)
 	ring_commit(&o->ring, n);
 }
 
-int out_write(struct out *o, const void *p, size_t len, struct err *e)
+int bulk_write(struct bulk *o, const void *p, size_t len, struct err *e)
 {
 	const uint8_t *from = p;
 	while (len > 0) {
 		uint8_t *to;
 		size_t room;
-		int r = out_reserve(o, &to, &room, e);
+		int r = bulk_reserve(o, &to, &room, e);
 		if (r < 0)
 			return r;
 		size_t n = min_size(len, room);
 		memcpy(to, from, n);
-		out_commit(o, n);
+		bulk_commit(o, n);
 		from += n;
 		len -= n;
 	}
