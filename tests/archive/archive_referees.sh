@@ -1,7 +1,7 @@
 #!/bin/bash
 # Other programs read our archives: archive_referees.sh MKARCHIVE
 . "$SENDENSE_SRC/tests/tap.sh"
-make=$1
+make=$(realpath "$1")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
