@@ -45,7 +45,7 @@ static int read_token(int fd, char ret[AUTH_TOKEN_MAX], struct err *e)
 		return err_set(e, ERR_CONFIG, "auth", AUTH_TOKEN_FILE " is not a regular file");
 	if (st.st_mode & (S_IRWXG | S_IRWXO))
 		return err_set(e, ERR_CONFIG, "auth",
-		               AUTH_TOKEN_FILE " may be used by others than its owner: make it mode 0600, or remove it to get a new one");
+		               AUTH_TOKEN_FILE " may be used by others than its owner: make it mode 0600, or remove it");
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 	if (n < 0)
 		return err_set_errno(e, ERR_CONFIG, errno, "auth", "cannot read " AUTH_TOKEN_FILE);
@@ -56,7 +56,9 @@ static int read_token(int fd, char ret[AUTH_TOKEN_MAX], struct err *e)
 	if (good)
 		memcpy(ret, text, AUTH_TOKEN_MAX);
 	OPENSSL_cleanse(text, sizeof(text));
-	return good ? 0 : err_set(e, ERR_CONFIG, "auth", AUTH_TOKEN_FILE " holds no token: remove it, and a new one is made");
+	if (good)
+		return 0;
+	return err_set(e, ERR_CONFIG, "auth", AUTH_TOKEN_FILE " holds no token: remove it, and a new one is made");
 }
 
 static int write_token(int dir, int fd, const char *token, struct err *e)
@@ -80,7 +82,8 @@ static int write_token(int dir, int fd, const char *token, struct err *e)
 /* 1: made. 0: there is one already. */
 static int make_token(int dir, char ret[AUTH_TOKEN_MAX], struct err *e)
 {
-	CLEANUP(fd_close) int fd = openat(dir, AUTH_TOKEN_FILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	CLEANUP(fd_close) int fd = openat(dir, AUTH_TOKEN_FILE, flags, 0600);
 	if (fd < 0 && errno == EEXIST)
 		return 0;
 	if (fd < 0)
@@ -173,8 +176,11 @@ bool auth_check(const struct auth *a, const struct http_request *req, struct htt
 	if (auth_allows(a, authorization))
 		return true;
 	bool given = bearer(authorization);
-	http_error(resp, 401, "UNAUTHORIZED", given ? "this token is not the hub's; it is in " AUTH_TOKEN_FILE " of its data directory"
-	                                            : "this call needs the hub's token: Authorization: Bearer TOKEN");
+	if (given)
+		http_error(resp, 401, "UNAUTHORIZED",
+		           "this token is not the hub's; that is in " AUTH_TOKEN_FILE " of its data directory");
+	else
+		http_error(resp, 401, "UNAUTHORIZED", "this call needs the hub's token: Authorization: Bearer TOKEN");
 	http_header(resp, "WWW-Authenticate",
 	            given ? "Bearer realm=\"sendense\", error=\"invalid_token\"" : "Bearer realm=\"sendense\"");
 	return false;

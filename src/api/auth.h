@@ -1,7 +1,8 @@
 /* Who may call the API: the administrator's token.
  *
- * DATA-DIR/admin.token holds it as one line, base64url of 256 random bits, readable by its owner alone. It is made at the first
- * start; to change it, remove the file and start again. The hub keeps only its SHA-256, so no dump of its memory shows it.
+ * DATA-DIR/admin.token holds it as one line, base64url of 256 random bits, readable by its owner alone. It is made at
+ * the first start; to change it, remove the file and start again. The hub keeps only its SHA-256, so no dump of its
+ * memory shows it.
  *
  * Threads: a struct auth does not change after auth_open.
  */
@@ -23,8 +24,8 @@ enum {
 
 struct auth;
 
-/* Reads the token of that data directory, making it where there is none. ERR_CONFIG: the file cannot be read or made, is not a
- * token, or others than its owner may read it; the message says what to do. */
+/* Reads the token of that data directory, making it where there is none. ERR_CONFIG: the file cannot be read or made,
+ * is not a token, or others than its owner may read it; the message says what to do. */
 int auth_open(const char *data_dir, struct auth **ret, struct err *e);
 void auth_close(struct auth *a);
 CLEANUP_DEFINE(auth_close, struct auth *)

@@ -39,7 +39,8 @@ static int64_t floor_div(int64_t a, int64_t b)
 	return a / b - (a % b < 0);
 }
 
-/* A year begins in March here, so that the leap day is its last: the month lengths then follow 153 days per five months. */
+/* A year begins in March here, so that the leap day is its last: the month lengths then follow 153 days per five
+ * months. */
 static struct civil civil_from_sec(int64_t sec)
 {
 	int64_t days = floor_div(sec, DAY);

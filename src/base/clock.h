@@ -1,7 +1,7 @@
 /* Clocks and the texts of times.
  *
- * Civil times are of the proleptic Gregorian calendar in UTC, seconds since 1970-01-01. Nothing depends on locale or TZ.
- * Threads: all functions are pure, or read a system clock.
+ * Civil times are of the proleptic Gregorian calendar in UTC, seconds since 1970-01-01. Nothing depends on locale or
+ * TZ. Threads: all functions are pure, or read a system clock.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H

@@ -4,9 +4,9 @@
  *
  *	log_info("mount opened", log_str("mount_id", id), log_uint("volumes", n));
  *
- * For programs and the libraries that run them (hub, api, http, cmd); the others return errors. Keys are literals of ours:
- * letters, digits, '_'. Values are quoted where they need it, and escaped so that no value can end the line or fake a
- * field. A line is cut at LOG_LINE_MAX.
+ * For programs and the libraries that run them (hub, api, http, cmd); the others return errors. Keys are literals of
+ * ours: letters, digits, '_'. Values are quoted where they need it, and escaped so that no value can end the line or
+ * fake a field. A line is cut at LOG_LINE_MAX.
  *
  * Threads: any.
  */

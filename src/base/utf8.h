@@ -1,9 +1,10 @@
 /* UTF-8, and names that are not.
  *
- * A file name is bytes; JSON and HTTP carry text. A name is shown by keeping every valid UTF-8 sequence (Unicode 15, table
- * 3-7: no overlong forms, no surrogates) and mapping each other byte b to the character U+EF00 + b, one of U+EF80 … U+EFFF
- * (the private-use range that MirBSD's OPTU-8 takes for the same purpose). A valid sequence that encodes one of these 128
- * characters is itself treated as invalid bytes. So escaping is reversible: name_unescape(name_escape(x)) == x for all x.
+ * A file name is bytes; JSON and HTTP carry text. A name is shown by keeping every valid UTF-8 sequence (Unicode 15,
+ * table 3-7: no overlong forms, no surrogates) and mapping each other byte b to the character U+EF00 + b, one of U+EF80
+ * … U+EFFF (the private-use range that MirBSD's OPTU-8 takes for the same purpose). A valid sequence that encodes one
+ * of these 128 characters is itself treated as invalid bytes. So escaping is reversible: name_unescape(name_escape(x))
+ * == x for all x.
  *
  * Threads: all functions are pure.
  */

@@ -119,7 +119,8 @@ static void check_response(struct http_request *r)
 	else if (resp->kind == BODY_BUFFER && buf_ok(&resp->buf, "http", &e) < 0)
 		http_error(resp, 500, err_code_name(e.code), "the answer could not be made: %s", e.msg);
 	else if (resp->kind == BODY_STREAM && resp->length == HTTP_LENGTH_UNKNOWN && r->http10 && !r->head)
-		http_error(resp, 505, "HTTP_VERSION", "the end of this stream cannot be told to an HTTP/1.0 client; use HTTP/1.1");
+		http_error(resp, 505, "HTTP_VERSION",
+		           "the end of this stream cannot be told to an HTTP/1.0 client; use HTTP/1.1");
 	else if (resp->failed)
 		http_error(resp, 503, err_code_name(ERR_NO_MEMORY), "not enough memory");
 }

@@ -149,8 +149,8 @@ bool http_conditional(const struct http_request *r, struct http_response *resp, 
 	if (text && !r->head && range_applies(r, entity))
 		kind = http_range_parse(text, entity->size, &range);
 	if (kind == HTTP_RANGE_UNSATISFIABLE) {
-		http_error(resp, 416, "RANGE_NOT_SATISFIABLE", "the file has %" PRIu64 " bytes; the range asked for lies behind its end",
-		           entity->size);
+		http_error(resp, 416, "RANGE_NOT_SATISFIABLE",
+		           "the file has %" PRIu64 " bytes; the range asked for lies behind its end", entity->size);
 		http_headerf(resp, "Content-Range", "bytes */%" PRIu64, entity->size);
 		return false;
 	}

@@ -2,11 +2,11 @@
  *
  *	request ─▶ route ─▶ before() ─▶ handler() in a job thread ─▶ finish() ─▶ response, body ─▶ done()
  *
- * A handler is straight-line blocking code: it reads the request, fills the response, returns. A body that is large or not
- * there yet is a stream (struct http_body_ops): it is read after the handler returned, without blocking.
+ * A handler is straight-line blocking code: it reads the request, fills the response, returns. A body that is large or
+ * not there yet is a stream (struct http_body_ops): it is read after the handler returned, without blocking.
  *
- * Threads: a request and its response belong to the handler's thread until the handler returns. Body callbacks come from
- * network threads, one at a time for a body. Server functions: any thread.
+ * Threads: a request and its response belong to the handler's thread until the handler returns. Body callbacks come
+ * from network threads, one at a time for a body. Server functions: any thread.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -48,12 +48,13 @@ typedef void http_handler(struct http_request *req, struct http_response *resp);
 
 enum {
 	HTTP_ROUTE_INLINE = 1 << 0,        /* never blocks: runs in the network thread, without a job */
-	HTTP_ROUTE_PUBLIC = 1 << 1,        /* for before(): needs no credentials. Bits from 1 << 8 are the caller's own */
+	HTTP_ROUTE_PUBLIC = 1 << 1,        /* for before(): needs no credentials. From 1 << 8: the caller's own */
 };
 
-/* pattern: "/api/v1/restore/{mount_id}/files". A {name} takes one whole, not empty segment; a last {name*} takes the rest of
- * the path, slashes included, maybe nothing. Where several patterns match, the first segment that differs decides: literal
- * before {name} before {name*}. GET answers HEAD too. Other methods on a known path: 405 with Allow; OPTIONS: 204. */
+/* pattern: "/api/v1/restore/{mount_id}/files". A {name} takes one whole, not empty segment; a last {name*} takes the
+ * rest of the path, slashes included, maybe nothing. Where several patterns match, the first segment that differs
+ * decides: literal before {name} before {name*}. GET answers HEAD too. Other methods on a known path: 405 with Allow;
+ * OPTIONS: 204. */
 struct http_route {
 	const char *method;                /* "GET", "POST", … */
 	const char *pattern;
@@ -93,8 +94,8 @@ struct http_config {
 
 /* Listens and serves when it returns. ERR_CONFIG: the address, certificate or key is unusable, or the port taken. */
 int http_server_start(const struct http_config *config, struct http_server **ret, struct err *e);
-/* Stops accepting, lets requests and bodies that run end for up to `grace_ms`, then aborts the bodies (a handler is always
- * waited for), closes all, frees. NULL is fine. */
+/* Stops accepting, lets requests and bodies that run end for up to `grace_ms`, then aborts the bodies (a handler is
+ * always waited for), closes all, frees. NULL is fine. */
 void http_server_stop(struct http_server *s, unsigned grace_ms);
 
 /* What it listens on. */
@@ -114,7 +115,7 @@ bool http_address_is_loopback(const char *listen);
 
 void *http_request_arg(const struct http_request *req);            /* config.arg */
 const char *http_method(const struct http_request *req);           /* "GET" also for HEAD: see http_is_head */
-bool http_is_head(const struct http_request *req);                 /* no body will be sent: streams need not be opened */
+bool http_is_head(const struct http_request *req);                 /* no body will be sent */
 const char *http_raw_target(const struct http_request *req);       /* as sent, query included */
 struct http_text http_path(const struct http_request *req);        /* decoded, without the query */
 const char *http_peer(const struct http_request *req);             /* "127.0.0.1", "::1" */
@@ -135,7 +136,8 @@ int http_query_string(const struct http_request *req, const char *name, const ch
                       struct err *e);
 int http_query_u64(const struct http_request *req, const char *name, uint64_t fallback, uint64_t max, uint64_t *ret,
                    struct err *e);
-int http_query_bool(const struct http_request *req, const char *name, bool fallback, bool *ret, struct err *e);  /* true|false|1|0 */
+int http_query_bool(const struct http_request *req, const char *name, bool fallback, bool *ret,
+                    struct err *e);        /* true, false, 1, 0 */
 /* The parameter as text without NUL inside. */
 int http_param_string(const struct http_request *req, const char *name, const char **ret, struct err *e);
 
@@ -150,11 +152,12 @@ void http_status(struct http_response *resp, unsigned status);
 unsigned http_status_get(const struct http_response *resp);
 /* Sets a header (replaces one of that name). Values with control characters are a bug: asserted. */
 void http_header(struct http_response *resp, const char *name, const char *value);
-void http_headerf(struct http_response *resp, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void http_headerf(struct http_response *resp, const char *name, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 bool http_header_has(const struct http_response *resp, const char *name);
 
-/* An empty buffer to be filled before the handler returns. type: Content-Type, a literal. If it overflows (buf_ok), a 500
- * is sent in its place. */
+/* An empty buffer to be filled before the handler returns. type: Content-Type, a literal. If it overflows (buf_ok), a
+ * 500 is sent in its place. */
 struct buf *http_body(struct http_response *resp, unsigned status, const char *type);
 /* The same, with a JSON writer onto it, application/json. */
 struct json *http_json(struct http_response *resp, unsigned status);
@@ -163,27 +166,28 @@ void http_body_static(struct http_response *resp, unsigned status, const char *t
 /* {"error": message, "code": code, "details": {}}. code: "UPPER_SNAKE". */
 void http_error(struct http_response *resp, unsigned status, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* The same, with the details written by the caller: the writer stands inside the object "details"; http_error_end closes it. */
+/* The same, with the details written by the caller: the writer stands inside the object "details"; http_error_end
+ * closes it. */
 struct json *http_error_begin(struct http_response *resp, unsigned status, const char *code, const char *message);
 void http_error_end(struct http_response *resp);
 
 /* A body read as the client takes it.
  *
- * read: > 0 bytes (≤ max); 0 complete; HTTP_BODY_WAIT nothing now; HTTP_BODY_FAILED. Must not block. Not called for a body
- *       of length 0.
+ * read: > 0 bytes (≤ max); 0 complete; HTTP_BODY_WAIT nothing now; HTTP_BODY_FAILED. Must not block. Not called for a
+ *       body of length 0.
  * wait: after HTTP_BODY_WAIT: arranges that wake(wake_arg) is called once when read has something else to say, from any
- *       thread, at once from inside too. May be called again before an earlier wake came: then only the last call counts.
- *       An early or surplus wake does no harm.
+ *       thread, at once from inside too. May be called again before an earlier wake came: then only the last call
+ *       counts. An early or surplus wake does no harm.
  * close: exactly once, also where nothing was ever read (HEAD, a client gone). completed: all of it was handed to the
  *       kernel (HEAD: the head). When close returns, no wake is running and none comes later.
  *
- * A failed body never looks complete: a chunked one lacks its last chunk, of one with a length the last byte is held back
- * until read returned 0. A body that ends before its length, or goes on past it, has failed. HTTP/1.0 clients cannot be told:
- * they get 505 in place of a body of unknown length.
+ * A failed body never looks complete: a chunked one lacks its last chunk, of one with a length the last byte is held
+ * back until read returned 0. A body that ends before its length, or goes on past it, has failed. HTTP/1.0 clients
+ * cannot be told: they get 505 in place of a body of unknown length.
  *
- * A client that vanished is noticed by the next write, and while a body waits by looking at the socket twice a second: closed
- * at once after a reset, HTTP_HALF_CLOSED_MS of waiting after its FIN (which may be a half-close: that client is served on
- * as long as the body has something to say). */
+ * A client that vanished is noticed by the next write, and while a body waits by looking at the socket twice a second:
+ * closed at once after a reset, HTTP_HALF_CLOSED_MS of waiting after its FIN (which may be a half-close: that client is
+ * served on as long as the body has something to say). */
 enum {
 	HTTP_BODY_WAIT = -1,
 	HTTP_BODY_FAILED = -2,
@@ -213,15 +217,16 @@ struct http_range {
 	uint64_t off, len;
 };
 
-/* Sets ETag, Last-Modified, Accept-Ranges and evaluates If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since,
- * If-Range and Range, in the order of RFC 9110, 13.2.2. True: send *ret of the bytes with the status it has set (200, or 206
- * with Content-Range). False: the response is made (304, 412, 416). Several ranges in one request, other units and what is
- * no range: the whole is sent, as RFC 9110, 14.2 allows. On a stream's http_body_stream use http_status_get(). */
+/* Sets ETag, Last-Modified, Accept-Ranges and evaluates If-Match, If-Unmodified-Since, If-None-Match,
+ * If-Modified-Since, If-Range and Range, in the order of RFC 9110, 13.2.2. True: send *ret of the bytes with the status
+ * it has set (200, or 206 with Content-Range). False: the response is made (304, 412, 416). Several ranges in one
+ * request, other units and what is no range: the whole is sent, as RFC 9110, 14.2 allows. On a stream's
+ * http_body_stream use http_status_get(). */
 bool http_conditional(const struct http_request *req, struct http_response *resp, const struct http_entity *entity,
                       struct http_range *ret);
 
-/* Sets Content-Disposition (RFC 6266, RFC 8187). kind: "attachment" or "inline". name: raw bytes; what is not UTF-8 is shown
- * as base/utf8.h says. The plain filename has '_' for what not every client takes. */
+/* Sets Content-Disposition (RFC 6266, RFC 8187). kind: "attachment" or "inline". name: raw bytes; what is not UTF-8 is
+ * shown as base/utf8.h says. The plain filename has '_' for what not every client takes. */
 void http_disposition(struct http_response *resp, const char *kind, const void *name, size_t len);
 
 /* --- the parsers by themselves (for tests and fuzzing) ------------------------------------------------- */

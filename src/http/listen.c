@@ -24,9 +24,10 @@ static int parse_address(const char *text, struct addrinfo **ret, struct err *e)
 		colon = NULL;          /* an IPv6 address without brackets: where would the port begin? */
 	}
 	size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
-	if (digits == 0 || digits > 5 || colon[1 + digits] || atoi(colon + 1) > 65535 || len == 0 || len >= sizeof(host))
-		return err_set(e, ERR_CONFIG, "http", "\"%s\" is no address to listen on: write ADDRESS:PORT, such as 127.0.0.1:8082",
-		               text);
+	if (digits == 0 || digits > 5 || colon[1 + digits] || atoi(colon + 1) > 65535 || len == 0 ||
+	    len >= sizeof(host))
+		return err_set(e, ERR_CONFIG, "http",
+		               "\"%s\" is no address to listen on: write ADDRESS:PORT, such as 127.0.0.1:8082", text);
 	memcpy(host, from, len);
 	host[len] = '\0';
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
@@ -75,7 +76,11 @@ static int bound_port(int fd, unsigned *ret, struct err *e)
 	socklen_t len = sizeof(a);
 	if (getsockname(fd, &a.sa, &len) < 0)
 		return err_set_errno(e, ERR_CONFIG, errno, "http", "the listening socket has no address");
-	*ret = a.sa.sa_family == AF_INET ? ntohs(a.in.sin_port) : a.sa.sa_family == AF_INET6 ? ntohs(a.in6.sin6_port) : 0;
+	*ret = 0;
+	if (a.sa.sa_family == AF_INET)
+		*ret = ntohs(a.in.sin_port);
+	else if (a.sa.sa_family == AF_INET6)
+		*ret = ntohs(a.in6.sin6_port);
 	return 0;
 }
 

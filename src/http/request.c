@@ -233,8 +233,8 @@ int http_query_u64(const struct http_request *r, const char *name, uint64_t fall
 		return status;
 	uint64_t v = fallback;
 	if (s && !parse_u64(s, max, &v))
-		return err_set(e, ERR_INVALID, "http", "the parameter \"%s\" must be a whole number from 0 to %" PRIu64, name,
-		               max);
+		return err_set(e, ERR_INVALID, "http",
+		               "the parameter \"%s\" must be a whole number from 0 to %" PRIu64, name, max);
 	*ret = v;
 	return 0;
 }

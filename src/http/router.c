@@ -108,7 +108,8 @@ static void set_params(struct http_request *r, const struct segments *segs)
 }
 
 /* The Allow header of a path: each method once. GET brings HEAD. */
-static void allow_header(const struct http_request *r, const struct segments *segs, const char *pattern, char *to, size_t max)
+static void allow_header(const struct http_request *r, const struct segments *segs, const char *pattern, char *to,
+                         size_t max)
 {
 	size_t at = (size_t)snprintf(to, max, "OPTIONS");
 	const struct http_config *c = &r->server->config;
@@ -132,7 +133,8 @@ bool route_request(struct http_request *r)
 	const struct http_route *best = NULL, *right = NULL;
 	if (split_path(r, &segs)) {
 		for (size_t i = 0; i < c->route_count; i++)
-			if (matches(c->routes[i].pattern, &segs) && (!best || better(c->routes[i].pattern, best->pattern)))
+			if (matches(c->routes[i].pattern, &segs) &&
+			    (!best || better(c->routes[i].pattern, best->pattern)))
 				best = &c->routes[i];
 	}
 	if (!best) {

@@ -16,7 +16,8 @@ static void print_peer(const struct sockaddr *sa, char *to)
 {
 	(void)strcpy(to, "unknown");
 	if (sa && sa->sa_family == AF_INET) {
-		(void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)sa)->sin_addr, to, INET6_ADDRSTRLEN);
+		const struct in_addr *a = &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+		(void)inet_ntop(AF_INET, a, to, INET6_ADDRSTRLEN);
 	} else if (sa && sa->sa_family == AF_INET6) {
 		const struct in6_addr *a = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
 		if (IN6_IS_ADDR_V4MAPPED(a))
@@ -61,7 +62,8 @@ static void conn_closed(struct http_server *s, struct http_conn *c)
 	free(c);
 }
 
-static void on_connection(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
 {
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
 		conn_started(cls, mhd, context);
@@ -153,7 +155,8 @@ static enum MHD_Result dispatch(struct http_request *r)
 		return answer_now(r);
 	}
 	if (r->too_large) {
-		http_error(&r->resp, 413, "BODY_TOO_LARGE", "the body may have at most %zu bytes", r->server->config.body_max);
+		http_error(&r->resp, 413, "BODY_TOO_LARGE", "the body may have at most %zu bytes",
+		           r->server->config.body_max);
 		return answer_now(r);
 	}
 	unsigned status = request_parse(r, &why);
@@ -364,8 +367,10 @@ static int start(struct http_server *s, struct err *e)
 {
 	const struct http_config *c = &s->config;
 	int r = load_tls(s, e);
-	if (r == 0)
-		r = s->own_listen ? listen_open(c->listen, &s->listen_fd, &s->port, e) : listen_adopt(s->listen_fd, &s->port, e);
+	if (r == 0 && s->own_listen)
+		r = listen_open(c->listen, &s->listen_fd, &s->port, e);
+	else if (r == 0)
+		r = listen_adopt(s->listen_fd, &s->port, e);
 	if (r < 0)
 		return r;
 	s->jobs = jobs_new(c->jobs_max);
@@ -389,8 +394,10 @@ static int start(struct http_server *s, struct err *e)
 	(void)pthread_cond_signal(&s->tick);
 	(void)pthread_mutex_unlock(&s->lock);
 	(void)pthread_join(s->watcher, NULL);
-	return err_set(e, ERR_CONFIG, "http", s->tls ? "the server did not start: certificate and key do not fit, or are not PEM"
-	                                             : "the server did not start");
+	if (s->tls)
+		return err_set(e, ERR_CONFIG, "http",
+		               "the server did not start: certificate and key do not fit, or are not PEM");
+	return err_set(e, ERR_CONFIG, "http", "the server did not start");
 }
 
 static void server_free(struct http_server *s)
