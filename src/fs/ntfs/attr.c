@@ -83,9 +83,9 @@ int ntfs_attr_decode(const uint8_t *rec, uint32_t used, size_t off, uint64_t no,
 	return 0;
 }
 
-static bool same_name(const struct ntfs_attr *a, const uint8_t *name, unsigned units)
+static bool same_name(const uint8_t *a, unsigned a_units, const uint8_t *b, unsigned b_units)
 {
-	return a->name_units == units && (units == 0 || memcmp(a->name, name, 2 * units) == 0);
+	return a_units == b_units && (a_units == 0 || memcmp(a, b, 2 * a_units) == 0);
 }
 
 bool ntfs_attr_named(const struct ntfs_attr *a, const char *ascii)
@@ -181,10 +181,15 @@ static int attr_of_entry(struct ntfs_inode *ino, const struct list_entry *le, st
 			return r;
 		if (r == 0)
 			return bad(ino->no, "its attribute list names an attribute that is not there", e);
-		if (ret->instance == le->instance && same_name(ret, le->name, le->name_units) &&
+		if (ret->instance == le->instance && same_name(ret->name, ret->name_units, le->name, le->name_units) &&
 		    (ret->resident ? le->lowest == 0 : ret->lowest == le->lowest))
 			return 1;
 	}
+}
+
+static bool wanted(const struct ntfs_attrs *it, uint32_t type, const uint8_t *name, unsigned name_units)
+{
+	return (it->type == 0 || it->type == type) && (!it->by_name || same_name(it->name, it->name_units, name, name_units));
 }
 
 int ntfs_attrs_next(struct ntfs_attrs *it, struct ntfs_attr *ret, struct err *e)
@@ -192,40 +197,31 @@ int ntfs_attrs_next(struct ntfs_attrs *it, struct ntfs_attr *ret, struct err *e)
 	struct ntfs_inode *ino = it->ino;
 	if (it->seen++ >= NTFS_ATTRS_MAX)
 		return err_set(e, ERR_LIMIT, "ntfs", "MFT record %" PRIu64 " has more than %d attributes", ino->no, NTFS_ATTRS_MAX);
+	int r;
 	if (!ino->list) {
 		if (it->off == 0)
 			it->off = ino->head.first;
-		return next_in_record(ino->rec, &ino->head, ino->no, it->type, &it->off, ret, e);
+		while ((r = next_in_record(ino->rec, &ino->head, ino->no, it->type, &it->off, ret, e)) > 0)
+			if (wanted(it, ret->type, ret->name, ret->name_units))
+				break;
+		return r;
 	}
-	for (;;) {
-		struct list_entry le;
-		int r = next_in_list(ino, &it->off, &le, e);
-		if (r <= 0)
-			return r;
-		if (it->type == 0 || le.type == it->type)
+	/* By the list's own words, so that records of other attributes are not read. */
+	struct list_entry le = {.type = 0};
+	while ((r = next_in_list(ino, &it->off, &le, e)) > 0)
+		if (wanted(it, le.type, le.name, le.name_units))
 			return attr_of_entry(ino, &le, ret, e);
-	}
+	return r;
 }
 
 int ntfs_attr_find(struct ntfs_inode *ino, uint32_t type, const uint8_t *name, unsigned name_units, struct ntfs_attr *ret,
                    struct err *e)
 {
-	if (!ino->list) {
-		struct ntfs_attrs it = {.ino = ino, .type = type};
-		int r;
-		while ((r = ntfs_attrs_next(&it, ret, e)) > 0)
-			if (same_name(ret, name, name_units))
-				break;
-		return r;
-	}
-	/* By the list's own names, so that records of other attributes are not read. */
-	size_t off = 0;
-	struct list_entry le;
-	int r;
-	while ((r = next_in_list(ino, &off, &le, e)) > 0)
-		if (le.type == type && le.lowest == 0 && le.name_units == name_units &&
-		    (name_units == 0 || memcmp(le.name, name, 2 * name_units) == 0))
-			return attr_of_entry(ino, &le, ret, e);
+	struct ntfs_attrs it = {.ino = ino, .type = type, .by_name = true, .name = name, .name_units = name_units};
+	int r = ntfs_attrs_next(&it, ret, e);
+	/* Only the first piece of a run list knows the attribute's sizes. */
+	if (r > 0 && !ret->resident && ret->lowest != 0)
+		return bad(ino->no, "the first piece of an attribute is missing", e);
 	return r;
 }
 

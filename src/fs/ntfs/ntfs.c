@@ -42,13 +42,11 @@ static void base_free(struct ntfs *ntfs)
 static int map_mft(struct ntfs *ntfs, struct ntfs_inode *ino, struct err *e)
 {
 	struct ntfs_stream mft = {.ntfs = ntfs};
-	struct ntfs_attrs it = {.ino = ino, .type = NTFS_AT_DATA};
+	struct ntfs_attrs it = {.ino = ino, .type = NTFS_AT_DATA, .by_name = true};
 	struct ntfs_attr a;
 	uint64_t size = 0;
 	int r;
 	while ((r = ntfs_attrs_next(&it, &a, e)) > 0) {
-		if (a.name_units != 0)
-			continue;
 		if (a.resident)
 			return err_set(e, ERR_FS_CORRUPT, "ntfs", "the MFT is resident in itself");
 		bool first = mft.runs.end == 0;

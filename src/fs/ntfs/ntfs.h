@@ -183,9 +183,12 @@ static inline bool ntfs_inode_is_dir(const struct ntfs_inode *ino)
 	return ino->head.flags & NTFS_RECORD_DIRECTORY;
 }
 
-struct ntfs_attrs {                      /* a walk; = {.ino = …, .type = … or 0 for all} */
+struct ntfs_attrs {                      /* a walk; = {.ino = …} for all attributes */
 	struct ntfs_inode *ino;
-	uint32_t type;
+	uint32_t type;                   /* only of this type, if not 0 */
+	bool by_name;                    /* only of this name, which may be the empty one */
+	unsigned name_units;
+	const uint8_t *name;
 	size_t off;
 	unsigned seen;
 };

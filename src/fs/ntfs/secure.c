@@ -8,7 +8,7 @@
 enum {
 	SDS_HEADER = 20,                 /* hash, id, own offset, own length */
 	SII_DATA = 20,                   /* the same fields */
-	SDS_ENTRIES_MAX = 1 << 20,       /* looked at, where the index is damaged */
+	SDS_ENTRIES_MAX = 1 << 16,       /* looked at, where the index is damaged */
 	SDS_BLOCK = 256 << 10,           /* descriptors lie in blocks of this size, each followed by its copy */
 	EA_HEADER = 8,
 };

@@ -31,13 +31,11 @@ int ntfs_stream_open(struct ntfs_inode *ino, uint32_t type, const uint8_t *name,
                      struct ntfs_stream *ret, struct err *e)
 {
 	struct ntfs_stream s = {.ntfs = ino->ntfs};
-	struct ntfs_attrs it = {.ino = ino, .type = type};
+	struct ntfs_attrs it = {.ino = ino, .type = type, .by_name = true, .name = name, .name_units = name_units};
 	struct ntfs_attr a;
 	bool found = false;
 	int r;
 	while ((r = ntfs_attrs_next(&it, &a, e)) > 0) {
-		if (a.name_units != name_units || (name_units && memcmp(a.name, name, 2 * name_units) != 0))
-			continue;
 		if (!found)
 			r = take_first(&s, &a, e);
 		if (r >= 0 && !a.resident)
