@@ -50,6 +50,11 @@ else
 		cluster=$((512 << RANDOM % 8))
 		volume "clusters of $cluster" "$seed" 700M -c $cluster
 	done
+	make "$tmp/img" 20M -c 512 -z 1 && mount_ntfs "$tmp/img" rw && "$here/ntfs/populate-full" "$mnt" && unmount
+	like 'an MFT in pieces: it has an attribute list' "$(ntfsinfo -i 0 "$tmp/img" 2>/dev/null)" 'ATTRIBUTE_LIST'
+	mount_ntfs "$tmp/img" ro
+	ok 'an MFT in pieces: as ntfs-3g reads it' "$here/diff-manifest.sh" "$tmp/img" "$mnt"
+	unmount
 	make "$tmp/img" 2M && mount_ntfs "$tmp/img" compression && mkdir "$mnt/d" && seq 3000 >"$mnt/d/a file" &&
 		for i in $(seq 40); do : >"$mnt/d/$i with a name that fills blocks of the index"; done && ln -s d/1 "$mnt/link" && unmount
 	ok 'every failing read is said' "$fscheck" --torture "$tmp/img"

@@ -58,11 +58,12 @@ static int map_mft(struct ntfs *ntfs, struct ntfs_inode *ino, struct err *e)
 		r = ntfs_runs_add(&mft.runs, ntfs->boot.clusters, a.pairs, a.pairs_len, a.lowest, a.highest, e);
 		mft.size = mft.initialised = min_u64(size, mft.runs.end * ntfs->boot.cluster_size);
 		ntfs->mft = mft;
+		/* What was read so far ended where the MFT was known to end. */
+		for (unsigned i = 0; i < NTFS_WINDOWS; i++)
+			ntfs->window[i].used_at = 0;
 		if (r < 0)
 			return r;
 	}
-	for (unsigned i = 0; i < NTFS_WINDOWS; i++)
-		ntfs->window[i].used_at = 0;
 	if (r == 0 && ntfs->mft.size < (uint64_t)NTFS_FIRST_USER_NO * ntfs->boot.record_size)
 		r = err_set(e, ERR_FS_CORRUPT, "ntfs", "the MFT's own run list is missing or too short");
 	return r;
