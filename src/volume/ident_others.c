@@ -1,0 +1,197 @@
+/* Optical media, Apple, BSD, the database of a Windows dynamic disk. */
+#include "volume/ident_src.h"
+#include "volume/text.h"
+
+#include <stdio.h>
+
+#define M(text) (text), sizeof(text) - 1
+
+enum {
+	ISO_SECTOR = 2048,
+	ISO_FIRST = 16,                      /* sector of the first volume descriptor */
+	ISO_DESCRIPTORS_MAX = 32,
+	UDF_SEQUENCE_MAX = 64,
+};
+
+/* --- ISO 9660 (ECMA-119) -------------------------------------------------------------------------------- */
+
+static bool is_digits(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] < '0' || p[i] > '9')
+			return false;
+	}
+	return true;
+}
+
+/* There is no UUID: libblkid shows the time of the last change, or of the making. */
+static void iso_uuid(struct volume_content *c, const uint8_t *modified, const uint8_t *created)
+{
+	const uint8_t *d = is_digits(modified, 16) && memcmp(modified, "0000000000000000", 16) != 0 ? modified : created;
+	if (is_digits(d, 16) && memcmp(d, "0000000000000000", 16) != 0)
+		(void)snprintf(c->uuid, sizeof(c->uuid), "%.4s-%.2s-%.2s-%.2s-%.2s-%.2s-%.2s", d, d + 4, d + 6, d + 8, d + 10,
+		               d + 12, d + 14);
+}
+
+static bool iso9660(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	(void)off;
+	for (unsigned i = 0; i < ISO_DESCRIPTORS_MAX; i++) {
+		const uint8_t *p = ident_at(s, (uint64_t)(ISO_FIRST + i) * ISO_SECTOR, ISO_SECTOR);
+		if (!p || memcmp(p + 1, "CD001", 5) != 0 || p[0] == 255)
+			break;
+		if (p[0] == 1) {
+			iso_uuid(c, p + 830, p + 813);
+			text_label(c->label, sizeof(c->label), p + 40, 32);
+		} else if (p[0] == 2 && p[88] == '%' && p[89] == '/' && (p[90] == '@' || p[90] == 'C' || p[90] == 'E')) {
+			/* Joliet: the same name in full. */
+			char joliet[VOLUME_TEXT_MAX];
+			text_utf16(joliet, sizeof(joliet), p + 40, 32, true);
+			if (joliet[0] != '\0')
+				memcpy(c->label, joliet, sizeof(c->label));
+		}
+	}
+	return true;
+}
+
+/* --- UDF (ECMA-167, OSTA UDF) ------------------------------------------------------------------------------ */
+
+/* A dstring: its length in the last byte, 8 or 16 bits a character. */
+static void udf_text(char *to, size_t cap, const uint8_t *p, size_t len)
+{
+	size_t used = p[len - 1];
+	if (used < 2 || used >= len)
+		return;
+	if (p[0] == 16) {
+		text_utf16(to, cap, p + 1, used - 1, true);
+	} else if (p[0] == 8) {
+		/* Latin-1: as UTF-16 it needs no guess. */
+		uint8_t wide[256] = {0};
+		for (size_t i = 1; i < used; i++)
+			wide[2 * (i - 1) + 1] = p[i];
+		text_utf16(to, cap, wide, 2 * (used - 1), true);
+	}
+}
+
+/* The label is that of the logical volume, in the main descriptor sequence, where the anchor says. */
+static bool udf_label(struct ident_src *s, struct volume_content *c, uint32_t block)
+{
+	const uint8_t *p = ident_at(s, 256 * (uint64_t)block, 32);
+	if (!p || get_le16(p) != 2 || get_le32(p + 12) != 256)
+		return false;
+	uint32_t count = get_le32(p + 16) / block, first = get_le32(p + 20);
+	for (uint32_t i = 0; i < count && i < UDF_SEQUENCE_MAX; i++) {
+		p = ident_at(s, (uint64_t)(first + i) * block, 512);
+		if (!p || get_le16(p) == 8)
+			break;
+		if (get_le16(p) == 6) {
+			udf_text(c->label, sizeof(c->label), p + 84, 128);
+			break;
+		}
+	}
+	return true;
+}
+
+/* The recognition sequence: descriptors of 2 KiB, or of a sector where that is larger. */
+static bool udf(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	(void)off;
+	for (unsigned i = 0; i < ISO_DESCRIPTORS_MAX; i++) {
+		for (uint64_t step = ISO_SECTOR; step <= 4096; step *= 2) {
+			const uint8_t *p = ident_at(s, 32768 + i * step, 8);
+			if (!p || (memcmp(p + 1, "NSR02", 5) != 0 && memcmp(p + 1, "NSR03", 5) != 0))
+				continue;
+			s->at = 32768 + i * step;
+			static const uint32_t blocks[] = {2048, 512, 4096, 1024};
+			for (unsigned k = 0; k < 4; k++) {
+				if (udf_label(s, c, blocks[k]))
+					return true;
+			}
+			return false;
+		}
+	}
+	return false;
+}
+
+/* --- Apple, BSD --------------------------------------------------------------------------------------------- */
+
+static bool hfsplus(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	(void)c;
+	const uint8_t *p = ident_at(s, off, 64);
+	if (!p)
+		return false;
+	uint32_t block = get_be32(p + 40);
+	return is_pow2(block) && block >= 512;
+}
+
+/* Plain HFS, or the wrapper some HFS+ volumes lie in. */
+static bool hfs(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	const uint8_t *p = ident_at(s, off, 162);
+	if (!p || get_be32(p + 20) == 0 || get_be32(p + 20) % 512 != 0)
+		return false;
+	if (memcmp(p + 124, "H+", 2) == 0 || memcmp(p + 124, "HX", 2) == 0) {
+		(void)snprintf(c->type, sizeof(c->type), "hfsplus");
+		return true;
+	}
+	if (p[36] < 28)
+		text_label(c->label, sizeof(c->label), p + 37, p[36]);
+	return true;
+}
+
+static bool apfs(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	uint64_t start = off - 32;
+	const uint8_t *p = ident_at(s, start, 88);
+	/* A superblock of object type 1 with a sensible block size. */
+	if (!p || get_le16(p + 24) != 1 || !is_pow2(get_le32(p + 36)) || get_le32(p + 36) < 4096)
+		return false;
+	text_uuid(c->uuid, p + 72);
+	return true;
+}
+
+/* The superblock is at one of four places, in either byte order. */
+static bool ufs(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	static const uint64_t places[] = {8192, 65536, 0, 262144};
+	(void)off;
+	for (unsigned i = 0; i < 4; i++) {
+		const uint8_t *p = ident_at(s, places[i], 1380);
+		if (!p)
+			continue;
+		uint32_t le = get_le32(p + 1372), be = get_be32(p + 1372);
+		bool little = le == 0x00011954 || le == 0x19540119;
+		if (!little && be != 0x00011954 && be != 0x19540119)
+			continue;
+		s->at = places[i] + 1372;
+		uint32_t id[2] = {little ? get_le32(p + 144) : get_be32(p + 144), little ? get_le32(p + 148) : get_be32(p + 148)};
+		if (id[0] != 0 || id[1] != 0)
+			(void)snprintf(c->uuid, sizeof(c->uuid), "%08x%08x", id[0], id[1]);
+		text_label(c->label, sizeof(c->label), p + 680, 32);
+		return true;
+	}
+	return false;
+}
+
+/* What a file of zeroes with one sector of magic is not: the private header of a dynamic disk names its own format. */
+static bool ldm(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	const uint8_t *p = ident_at(s, off, 512);
+	if (!p || get_be16(p + 12) != 2)
+		return false;
+	text_label(c->uuid, sizeof(c->uuid), p + 48, 36);
+	return true;
+}
+
+const struct ident_kind ident_others[] = {
+	{"udf", 0, NULL, 0, udf},
+	{"iso9660", ISO_FIRST * ISO_SECTOR + 1, M("CD001"), iso9660},
+	{"hfsplus", 1024, M("H+"), hfsplus},
+	{"hfsplus", 1024, M("HX"), hfsplus},
+	{"hfs", 1024, M("BD"), hfs},
+	{"apfs", 32, M("NXSB"), apfs},
+	{"ufs", 0, NULL, 0, ufs},
+	{"LDM", 6 * 512, M("PRIVHEAD"), ldm},
+	{0},
+};

@@ -1,0 +1,78 @@
+/* Lists what discovery finds on disks, for the shell tests. No filesystem drivers: the names are those of ident.h.
+ *
+ *	voldump IMAGE…          key=value lines, an empty line between volumes; warnings as "warning=…"
+ *	voldump --ident IMAGE   the whole file as one content: TYPE=, LABEL=, UUID=
+ */
+#include "volume/ident.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct blk *open_image(const char *path)
+{
+	struct err e = ERR_INIT;
+	struct stat st;
+	struct blk *b = NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || blk_fd_open(fd, (uint64_t)st.st_size, &b, &e) < 0) {
+		(void)fprintf(stderr, "voldump: cannot open %s %s\n", path, e.msg);
+		return NULL;
+	}
+	return b;
+}
+
+static int ident(struct blk *b)
+{
+	struct err e = ERR_INIT;
+	struct volume_content c = {0};
+	int r = ident_probe(b, &c, &e);
+	if (r < 0)
+		(void)fprintf(stderr, "voldump: %s\n", e.msg);
+	if (r > 0)
+		printf("TYPE=%s\nLABEL=%s\nUUID=%s\n", c.type, c.label, c.uuid);
+	return r < 0 ? 1 : 0;
+}
+
+static void print(const struct volume *v)
+{
+	printf("number=%u\ndisk=%u\nparent=%u\nkind=%s\npartition=%u\ntable=%s\nname=%s\n", v->number, v->disk, v->parent,
+	       volume_kind_name(v->kind), v->partition, v->table, v->name);
+	printf("part_type=%s\npart_type_name=%s\npart_uuid=%s\noffset=%" PRIu64 "\nsize=%" PRIu64 "\n", v->part_type,
+	       v->part_type_name, v->part_uuid, v->offset, v->size);
+	printf("TYPE=%s\nLABEL=%s\nUUID=%s\nlocked=%d\ncontainer=%d\nbytes=%d\nsector_size=%u\nreason=%s\n\n", v->content.type,
+	       v->content.label, v->content.uuid, v->locked, v->container, v->blk != NULL,
+	       v->blk ? v->blk->sector_size : 0, v->reason);
+}
+
+int main(int argc, char **argv)
+{
+	struct blk *disks[VOLUME_DISKS_MAX];
+	unsigned n = 0;
+	bool whole = argc == 3 && strcmp(argv[1], "--ident") == 0;
+	for (int i = whole ? 2 : 1; i < argc && n < VOLUME_DISKS_MAX; i++, n++) {
+		disks[n] = open_image(argv[i]);
+		if (!disks[n])
+			return 1;
+	}
+	if (n == 0)
+		return 2;
+	if (whole)
+		return ident(disks[0]);
+	struct err e = ERR_INIT;
+	struct volume_set *s = NULL;
+	if (volume_discover(disks, n, NULL, NULL, &s, &e) < 0) {
+		(void)fprintf(stderr, "voldump: %s\n", e.msg);
+		return 1;
+	}
+	for (unsigned i = 0; i < s->count; i++)
+		print(&s->volumes[i]);
+	for (unsigned i = 0; i < s->warning_count; i++)
+		printf("warning=%s\n", s->warnings[i]);
+	volume_set_free(s);
+	for (unsigned i = 0; i < n; i++)
+		blk_unref(disks[i]);
+	return 0;
+}
