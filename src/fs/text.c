@@ -155,7 +155,8 @@ void text_quote(char *to, size_t size, const char *s, size_t len)
 	while (len > 0) {
 		uint32_t c = 0;
 		size_t used = get_code(s, len, &c);
-		bool plain = used > 0 && c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0) && !is_high(c) && !is_low(c);
+		bool plain =
+		        used > 0 && c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0) && !is_high(c) && !is_low(c);
 		size_t wanted = plain ? used : 4;
 		if (wanted >= size - n)
 			break;

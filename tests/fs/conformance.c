@@ -185,7 +185,8 @@ static bool same_stat(const struct fs_stat *a, const struct fs_stat *b)
 /* --- files ---------------------------------------------------------------------------------------- */
 
 /* Reads [off, off + len) in pieces of the given size and holds it against want. */
-static void check_pieces(struct check *c, struct fs_file *f, uint64_t off, const uint8_t *want, size_t len, size_t piece)
+static void check_pieces(struct check *c, struct fs_file *f, uint64_t off, const uint8_t *want, size_t len,
+                         size_t piece)
 {
 	uint8_t *got = malloc(piece);
 	assert_non_null(got);

@@ -126,8 +126,10 @@ static void damaged_directories_give_what_they_have(void **state)
 	put_entry(cluster_at(&v, 8), "INNER      ", DIR, 8, 0);
 	open_volume(&v);
 	check_listing(&v, "/", "CIRCLE|FINE|NOWHERE!|ROOTAGN!|OUTER|", 0);
-	check_listing(&v, "/CIRCLE", "F00|F01|F02|F03|F04|F05|F06|F07|F08|F09|F10|F11|F12|F13|F14|F15|F16|F17|F18|F19|F20|"
-	              "F21|F22|F23|F24|F25|F26|F27|F28|F29|", ERR_FILE_CORRUPT);
+	check_listing(&v, "/CIRCLE",
+	              "F00|F01|F02|F03|F04|F05|F06|F07|F08|F09|F10|F11|F12|F13|F14|F15|F16|F17|F18|F19|F20|"
+	              "F21|F22|F23|F24|F25|F26|F27|F28|F29|",
+	              ERR_FILE_CORRUPT);
 	check_listing(&v, "/FINE", "X|", 0);
 	check_listing(&v, "/OUTER", "INNER!|", 0);
 	check_listing(&v, "/NOWHERE", "", ERR_FILE_CORRUPT);

@@ -192,8 +192,8 @@ static void other_boot_sectors_are_not_fat(void **state)
 		size_t at;
 		uint8_t value;
 	} wrong[] = {
-		{11, 1}, {12, 0}, {12, 0x20}, {12, 3}, {13, 0}, {13, 3}, {14, 0}, {16, 0}, {16, 17}, {17, 0}, {21, 0xf1},
-		{21, 0}, {22, 0xff}, {20, 0}, {3, 'N'},
+	        {11, 1},  {12, 0}, {12, 0x20}, {12, 3}, {13, 0},    {13, 3}, {14, 0},  {16, 0},
+	        {16, 17}, {17, 0}, {21, 0xf1}, {21, 0}, {22, 0xff}, {20, 0}, {3, 'N'},
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		struct volume v = make(12);

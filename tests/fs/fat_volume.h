@@ -35,7 +35,8 @@ static inline void set_table(struct volume *v, unsigned table, uint32_t cluster,
 	} else {
 		uint8_t *p = t + cluster * 3 / 2;
 		unsigned old = get_le16(p);
-		put_le16(p, (uint16_t)(cluster & 1 ? (old & 0xf) | (value & 0xfff) << 4 : (old & 0xf000) | (value & 0xfff)));
+		put_le16(p, (uint16_t)(cluster & 1 ? (old & 0xf) | (value & 0xfff) << 4
+		                                   : (old & 0xf000) | (value & 0xfff)));
 	}
 }
 

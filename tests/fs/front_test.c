@@ -43,7 +43,8 @@ static int fake_lookup(struct fs *fs, struct fs_id dir, const char *name, size_t
 	if (nodes[dir.ino].type != FS_DIRECTORY)
 		return err_set(e, ERR_NOT_DIRECTORY, "fake", "no directory");
 	for (int i = 1; i < NODE_COUNT; i++)
-		if (nodes[i].parent == (int)dir.ino && strlen(nodes[i].name) == len && memcmp(nodes[i].name, name, len) == 0) {
+		if (nodes[i].parent == (int)dir.ino && strlen(nodes[i].name) == len &&
+		    memcmp(nodes[i].name, name, len) == 0) {
 			*ret = (struct fs_id){.ino = (uint64_t)i};
 			return 0;
 		}
@@ -64,7 +65,8 @@ static int fake_readdir(struct fs *fs, struct fs_id dir, uint64_t cookie, fs_dir
 	for (uint64_t i = cookie + 1; i < NODE_COUNT; i++) {
 		if (nodes[i].parent != (int)dir.ino)
 			continue;
-		struct fs_dirent de = {.name = nodes[i].name, .name_len = strlen(nodes[i].name), .id = {.ino = i}, .next = i};
+		struct fs_dirent de = {
+		        .name = nodes[i].name, .name_len = strlen(nodes[i].name), .id = {.ino = i}, .next = i};
 		int r = fn(arg, &de);
 		if (r != 0)
 			return r;
@@ -77,7 +79,8 @@ static int fake_stat(struct fs *fs, struct fs_id id, struct fs_stat *ret, struct
 	(void)fs;
 	(void)e;
 	const struct node *n = &nodes[id.ino];
-	*ret = (struct fs_stat){.id = id, .type = n->type, .mode = 0100644, .nlink = 1, .size = n->text ? strlen(n->text) : 0};
+	*ret = (struct fs_stat){
+	        .id = id, .type = n->type, .mode = 0100644, .nlink = 1, .size = n->text ? strlen(n->text) : 0};
 	ret->mtime.nsec = 4000000000u;
 	return 0;
 }
@@ -121,7 +124,8 @@ static int fake_extent(struct fs_file *f, uint64_t off, uint64_t len, struct fs_
 	(void)f;
 	(void)e;
 	uint64_t left = 3 - off % 3;
-	*ret = (struct fs_extent){.kind = (enum fs_extent_kind)(off / 3 % 3), .len = left < len ? left : len, .vol_off = off};
+	*ret = (struct fs_extent){
+	        .kind = (enum fs_extent_kind)(off / 3 % 3), .len = left < len ? left : len, .vol_off = off};
 	return 0;
 }
 

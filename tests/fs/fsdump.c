@@ -105,7 +105,8 @@ static int collect_xattr(void *arg, const char *name, const void *value, size_t 
 		abort();
 	char *to = line + sprintf(line, "xattr:");
 	for (size_t i = 0; i < name_len; i++)
-		to += sprintf(to, name[i] > 0x20 && name[i] < 0x7f && !strchr("\\#=", name[i]) ? "%c" : "\\%03o", (unsigned char)name[i]);
+		to += sprintf(to, name[i] > 0x20 && name[i] < 0x7f && !strchr("\\#=", name[i]) ? "%c" : "\\%03o",
+		              (unsigned char)name[i]);
 	*to++ = '=';
 	for (size_t i = 0; i < len; i++)
 		to += sprintf(to, "%02x", ((const uint8_t *)value)[i]);
@@ -122,8 +123,8 @@ static int by_text(const void *a, const void *b)
 /* What --all adds: the other times, the bytes on disk, the extended attributes. */
 static int print_rest(struct fs *fs, const struct fs_stat *st, struct err *e)
 {
-	printf(" atime=%" PRId64 ".%09" PRIu32 " ctime=%" PRId64 ".%09" PRIu32, st->atime.sec, st->atime.nsec, st->ctime.sec,
-	       st->ctime.nsec);
+	printf(" atime=%" PRId64 ".%09" PRIu32 " ctime=%" PRId64 ".%09" PRIu32, st->atime.sec, st->atime.nsec,
+	       st->ctime.sec, st->ctime.nsec);
 	if (st->valid & FS_HAS_BTIME)
 		printf(" btime=%" PRId64 ".%09" PRIu32, st->btime.sec, st->btime.nsec);
 	printf(" allocated=%" PRIu64, st->allocated);

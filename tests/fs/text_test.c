@@ -22,8 +22,10 @@ static void pairs_join_and_lone_surrogates_stay(void **state)
 	check_both_ways((const uint16_t[]){0xd83d, 0xde00}, 2, "\xf0\x9f\x98\x80");
 	check_both_ways((const uint16_t[]){0xd83d}, 1, "\xed\xa0\xbd");
 	check_both_ways((const uint16_t[]){0xde00, 0xd83d}, 2, "\xed\xb8\x80\xed\xa0\xbd");
-	check_both_ways((const uint16_t[]){0xd83d, 0xd83d, 0xde00, 0xde00}, 4, "\xed\xa0\xbd\xf0\x9f\x98\x80\xed\xb8\x80");
-	check_both_ways((const uint16_t[]){0x7f, 0x80, 0x7ff, 0x800, 0xffff}, 5, "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf");
+	check_both_ways((const uint16_t[]){0xd83d, 0xd83d, 0xde00, 0xde00}, 4,
+	                "\xed\xa0\xbd\xf0\x9f\x98\x80\xed\xb8\x80");
+	check_both_ways((const uint16_t[]){0x7f, 0x80, 0x7ff, 0x800, 0xffff}, 5,
+	                "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf");
 	check_both_ways((const uint16_t[]){0xdbff, 0xdfff}, 2, "\xf4\x8f\xbf\xbf");
 	char text[8];
 	assert_int_equal(text_from_utf16le("\x3d\xd8\x00\xde", 2, text), 4);

@@ -50,7 +50,8 @@ static int measure(struct clusters_dir *d, uint32_t *ret, struct err *e)
 	uint32_t count = 0;
 	for (uint32_t cluster = d->first; cluster != CLUSTER_NONE; count++) {
 		if (clusters_circle_closed(&circle, cluster)) {
-			err_set(&d->damage, ERR_FILE_CORRUPT, d->c->module, "the directory's cluster chain runs in a circle");
+			err_set(&d->damage, ERR_FILE_CORRUPT, d->c->module,
+			        "the directory's cluster chain runs in a circle");
 			return circle_clusters(d->c, d->first, circle.steps, ret, e);
 		}
 		int r = clusters_next(d->c, cluster, &cluster, e);
@@ -74,7 +75,8 @@ static int follow(struct clusters_dir *d, uint64_t max, struct err *e)
 	if (r == 0 && count > most) {
 		count = (uint32_t)most;
 		err_clear(&d->damage);
-		err_set(&d->damage, ERR_FILE_CORRUPT, d->c->module, "the directory has more than %" PRIu64 " bytes", max);
+		err_set(&d->damage, ERR_FILE_CORRUPT, d->c->module, "the directory has more than %" PRIu64 " bytes",
+		        max);
 	}
 	while (r == 0 && count-- > 0) {
 		r = add_run(d, clusters_off(d->c, cluster), d->c->cluster_size, e);

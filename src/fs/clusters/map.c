@@ -50,7 +50,8 @@ int clusters_map_init(struct clusters *c, uint32_t first, bool contiguous, uint6
 	}
 	if (!clusters_valid(c, first))
 		return err_set(e, ERR_FILE_CORRUPT, c->module,
-		               "the file says it has %" PRIu64 " bytes, but starts at cluster %" PRIu32 ", which is not there",
+		               "the file says it has %" PRIu64 " bytes, but starts at cluster %" PRIu32
+		               ", which is not there",
 		               size, first);
 	uint32_t most = c->cluster_end - (contiguous ? first : CLUSTER_FIRST);
 	if (needed > most)
@@ -92,7 +93,8 @@ static int seek(struct clusters *c, struct clusters_map *m, uint32_t index, stru
 		if (r < 0)
 			return r;
 		if (next == CLUSTER_NONE)
-			return err_set(e, ERR_FILE_CORRUPT, c->module, "the file's cluster chain has changed since it was opened");
+			return err_set(e, ERR_FILE_CORRUPT, c->module,
+			               "the file's cluster chain has changed since it was opened");
 		m->last_cluster = next;
 		m->last_index++;
 	}

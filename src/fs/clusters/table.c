@@ -88,10 +88,12 @@ int clusters_next(struct clusters *c, uint32_t cluster, uint32_t *ret, struct er
 		*ret = CLUSTER_NONE;
 		return 0;
 	}
-	if (!clusters_valid(c, next))
+	if (!clusters_valid(c, next)) {
+		const char *what = next == 0 ? "a free cluster" : next == end - 1 ? "a bad one" : "one that is not there";
 		return err_set(e, ERR_FILE_CORRUPT, c->module,
-		               "cluster %" PRIu32 " of the chain leads to %s (0x%" PRIx32 " in the allocation table)", cluster,
-		               next == 0 ? "a free cluster" : next == end - 1 ? "a bad one" : "one that is not there", next);
+		               "cluster %" PRIu32 " of the chain leads to %s (0x%" PRIx32 " in the allocation table)",
+		               cluster, what, next);
+	}
 	*ret = next;
 	return 0;
 }

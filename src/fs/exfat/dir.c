@@ -20,7 +20,8 @@ int exfat_dir_open(struct exfat_fs *x, const struct exfat_entry *n, uint32_t ind
 		return err_set(e, ERR_FILE_CORRUPT, "exfat",
 		               "the directory starts at cluster %" PRIu32 ", which is not there", n->cluster);
 	if (n->size > EXFAT_DIR_SIZE_MAX || n->size > (uint64_t)(c->cluster_end - n->cluster) * c->cluster_size)
-		return err_set(e, ERR_FILE_CORRUPT, "exfat", "the directory's size of %" PRIu64 " bytes is impossible", n->size);
+		return err_set(e, ERR_FILE_CORRUPT, "exfat", "the directory's size of %" PRIu64 " bytes is impossible",
+		               n->size);
 	return clusters_dir_open_at(c, clusters_off(c, n->cluster), n->size, index, &ret->raw, e);
 }
 

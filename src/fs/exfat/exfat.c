@@ -79,7 +79,8 @@ static int exfat_probe(struct blk *b, struct fs_ident *ret, struct err *e)
 		return r;
 	*ret = (struct fs_ident){.type = "exfat", .size = g.size};
 	if (g.serial != 0)
-		(void)snprintf(ret->uuid, sizeof(ret->uuid), "%04" PRIX32 "-%04" PRIX32, g.serial >> 16, g.serial & 0xffff);
+		(void)snprintf(ret->uuid, sizeof(ret->uuid), "%04" PRIX32 "-%04" PRIX32, g.serial >> 16,
+		               g.serial & 0xffff);
 	r = probe_label(b, &g, ret->label, e);
 	if (r < 0)
 		return r;
@@ -94,7 +95,8 @@ static void warn_of_state(struct exfat_fs *x)
 	if (g->state == EXFAT_BOOT_UNSURE)
 		fs_warn(&x->fs, "the checksums of both boot regions of the exFAT volume are wrong");
 	if (g->dirty)
-		fs_warn(&x->fs, "the exFAT volume was in use when it was copied: files then being written may be incomplete");
+		fs_warn(&x->fs,
+		        "the exFAT volume was in use when it was copied: files then being written may be incomplete");
 	if (g->media_failure)
 		fs_warn(&x->fs, "the exFAT volume is marked as having had failures of its medium");
 	if (g->size > x->fs.blk->size)
@@ -112,7 +114,8 @@ static int exfat_open(struct blk *b, struct fs **ret, struct err *e)
 		return err_set(e, ERR_FS_CORRUPT, "exfat", "there is no boot sector of an exFAT filesystem");
 	if (!table_is_there(b, &g))
 		return err_set(e, ERR_FS_CORRUPT, "exfat",
-		               "the volume of %" PRIu64 " bytes ends before its files begin at %" PRIu64, b->size, g.data_off);
+		               "the volume of %" PRIu64 " bytes ends before its files begin at %" PRIu64, b->size,
+		               g.data_off);
 	struct exfat_fs *x = NULL;
 	r = make(b, &g, &x, e);
 	if (r < 0)

@@ -20,7 +20,7 @@
 
 enum {
 	EXFAT_ENTRY_SIZE = CLUSTERS_ENTRY_SIZE,
-	EXFAT_DIR_SIZE_MAX = 256 << 20,      /* spec 7.4: a directory has at most 256 MiB */
+	EXFAT_DIR_SIZE_MAX = 256 << 20,      /* spec, DataLength of a stream extension */
 	EXFAT_NAME_UNITS = 255,
 	EXFAT_NAME_UNITS_PER_ENTRY = 15,
 	EXFAT_SET_MIN = 3,                   /* entries: file, stream extension, one name */

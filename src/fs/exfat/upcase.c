@@ -87,7 +87,9 @@ int exfat_upcase_load(struct exfat_fs *x, struct err *e)
 {
 	int r = load(x, e);
 	if (r == ERR_FILE_CORRUPT) {
-		fs_warn(&x->fs, "the exFAT volume's up-case table cannot be used (%s): upper and lower case are Unicode's", e->msg);
+		fs_warn(&x->fs,
+		        "the exFAT volume's up-case table cannot be used (%s): upper and lower case are Unicode's",
+		        e->msg);
 		err_clear(e);
 		r = 0;
 	}

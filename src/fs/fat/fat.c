@@ -67,7 +67,8 @@ static int fat_probe(struct blk *b, struct fs_ident *ret, struct err *e)
 		return score;
 	*ret = (struct fs_ident){.type = "vfat", .size = g.size};
 	if (g.serial != 0)
-		(void)snprintf(ret->uuid, sizeof(ret->uuid), "%04" PRIX32 "-%04" PRIX32, g.serial >> 16, g.serial & 0xffff);
+		(void)snprintf(ret->uuid, sizeof(ret->uuid), "%04" PRIX32 "-%04" PRIX32, g.serial >> 16,
+		               g.serial & 0xffff);
 	int r = probe_label(b, &g, ret->label, e);
 	return r < 0 ? r : score;
 }
@@ -94,7 +95,8 @@ static int fat_open(struct blk *b, struct fs **ret, struct err *e)
 		return err_set(e, ERR_FS_CORRUPT, "fat", "the boot sector is not one of a FAT filesystem");
 	if (!range_inside(g.table_off, g.table_size, b->size) || g.data_off > b->size)
 		return err_set(e, ERR_FS_CORRUPT, "fat",
-		               "the volume of %" PRIu64 " bytes ends before its files begin at %" PRIu64, b->size, g.data_off);
+		               "the volume of %" PRIu64 " bytes ends before its files begin at %" PRIu64, b->size,
+		               g.data_off);
 	struct fat_fs *fat = NULL;
 	r = make(b, &g, &fat, e);
 	if (r < 0)
@@ -105,11 +107,14 @@ static int fat_open(struct blk *b, struct fs **ret, struct err *e)
 		return r;
 	}
 	if (r > 0 || g.mounted)
-		fs_warn(&fat->fs, "the FAT volume was in use when it was copied: files then being written may be incomplete");
+		fs_warn(&fat->fs,
+		        "the FAT volume was in use when it was copied: files then being written may be incomplete");
 	if (g.size > b->size)
-		fs_warn(&fat->fs, "the FAT filesystem has %" PRIu64 " bytes, its volume only %" PRIu64, g.size, b->size);
+		fs_warn(&fat->fs, "the FAT filesystem has %" PRIu64 " bytes, its volume only %" PRIu64, g.size,
+		        b->size);
 	if (g.table_short)
-		fs_warn(&fat->fs, "the allocation table has entries for %" PRIu32 " clusters only, fewer than the volume has",
+		fs_warn(&fat->fs,
+		        "the allocation table has entries for %" PRIu32 " clusters only, fewer than the volume has",
 		        g.cluster_end - 2);
 	*ret = &fat->fs;
 	return 0;
@@ -218,8 +223,8 @@ static int check_entry(const struct fat_fs *fat, const struct clusters_dir *d, c
 	if (!(n->attr & FAT_DIRECTORY))
 		return 0;
 	if (!clusters_valid(&fat->clusters, n->cluster))
-		return err_set(e, ERR_FILE_CORRUPT, "fat", "the directory starts at cluster %" PRIu32 ", which is not there",
-		               n->cluster);
+		return err_set(e, ERR_FILE_CORRUPT, "fat",
+		               "the directory starts at cluster %" PRIu32 ", which is not there", n->cluster);
 	if (n->cluster == d->first || (fat->geo.bits == 32 && n->cluster == fat->geo.root_cluster))
 		return err_set(e, ERR_FILE_CORRUPT, "fat", "the directory holds itself");
 	return 0;
