@@ -4,12 +4,14 @@
 #include "fs/exfat/exfat.h"
 #include "fs/fat/fat.h"
 #include "fs/ntfs/ntfs.h"
+#include "fs/xfs/driver.h"
 
 /* The surest probe wins; among equals the first. FAT stands last: its boot sector has no magic of its own
  * and often survives beneath another filesystem. */
 const struct fs_driver *const fs_drivers[] = {
 	&ext_driver,
 	&ntfs_driver,
+	&xfs_driver,
 	&exfat_driver,
 	&fat_driver,
 	NULL,
