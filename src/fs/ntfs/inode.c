@@ -82,13 +82,16 @@ static int wsl(struct ntfs_inode *ino, struct fs_stat *st, struct err *e)
 		return r;
 	CLEANUP(free_ptr) uint8_t *p = NULL;
 	size_t len, off = 0;
-	r = ntfs_attr_load(ino, NTFS_AT_EA, "", NTFS_EA_MAX, &p, &len, e);
+	/* Damaged ones are an error of whoever asks for extended attributes; the file itself is sound. */
+	struct err damaged = ERR_INIT;
+	r = ntfs_attr_load(ino, NTFS_AT_EA, "", NTFS_EA_MAX, &p, &len, &damaged);
+	if (r < 0 && r != ERR_FILE_CORRUPT)
+		return err_set(e, r, "ntfs", "%s", damaged.msg);
 	if (r <= 0)
-		return r;
+		return 0;
 	const char *name;
 	const uint8_t *value;
 	size_t name_len, value_len;
-	struct err damaged = ERR_INIT;       /* of the attributes' list, not of the file */
 	while (ntfs_ea_next(p, len, &off, &name, &name_len, &value, &value_len, &damaged) > 0)
 		wsl_attribute(st, name, name_len, value, value_len);
 	return 0;
