@@ -3,6 +3,7 @@
 #include "volume/text.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #define M(text) (text), sizeof(text) - 1
@@ -117,13 +118,13 @@ static bool luks(struct ident_src *s, struct volume_content *c, uint64_t off)
 	return true;
 }
 
-/* The second header of LUKS2, where the first one is gone: it lies at one of a few places and says which. */
-static bool luks2_second(struct ident_src *s, struct volume_content *c, uint64_t off)
+/* The second header of LUKS2, where the first one is gone: it lies at one of a few places. */
+bool ident_luks2_second(struct ident_src *s, struct volume_content *c, uint64_t off)
 {
 	(void)off;
 	for (uint64_t at = 16 << 10; at <= 4 << 20; at *= 2) {
 		const uint8_t *p = ident_at(s, at, 512);
-		if (p && memcmp(p, "SKUL\xba\xbe", 6) == 0 && get_be16(p + 6) == 2 && get_be64(p + 256) == at) {
+		if (p && memcmp(p, "SKUL\xba\xbe", 6) == 0 && get_be16(p + 6) == 2 && is_pow2(get_be64(p + 256))) {
 			s->at = at;
 			return luks(s, c, at);
 		}
@@ -192,31 +193,56 @@ static bool isw(struct ident_src *s, struct volume_content *c, uint64_t off)
 	return ident_is(s, s->at, M("Intel Raid ISM Cfg Sig. "));
 }
 
-/* DRBD 8 and 9 keep their data in the last 4 KiB block. */
+/* DRBD 8 and 9 keep their data in the last 4 KiB, of whole blocks or of the device as it is. */
+static bool drbd_at(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	const uint8_t *p = ident_at(s, off, 64);
+	if (!p || (get_be32(p + 60) != 0x8374026b && get_be32(p + 60) != 0x8374026c && get_be32(p + 60) != 0x8374026d))
+		return false;
+	uint64_t uuid = get_be64(p + (get_be32(p + 60) == 0x8374026d ? 48 : 40));
+	(void)snprintf(c->uuid, sizeof(c->uuid), "%" PRIx64, uuid);
+	s->at = off;
+	return true;
+}
+
 static bool drbd(struct ident_src *s, struct volume_content *c, uint64_t off)
 {
 	(void)off;
 	if (s->size < 64 << 10)
 		return false;
-	s->at = (s->size & ~(uint64_t)4095) - 4096;
-	const uint8_t *p = ident_at(s, s->at, 128);
-	if (!p)
-		return false;
-	uint64_t uuid = 0;
-	uint32_t magic_8 = get_be32(p + 60);
-	if (magic_8 == 0x8374026b || magic_8 == 0x8374026c)
-		uuid = get_be64(p + 40);
-	else if (get_be32(p + 16) == 0x8374026d)
-		uuid = get_be64(p + 32);
-	else
-		return false;
-	(void)snprintf(c->uuid, sizeof(c->uuid), "%llx", (unsigned long long)uuid);
-	return true;
+	return drbd_at(s, c, (s->size & ~(uint64_t)4095) - 4096) || drbd_at(s, c, s->size - 4096);
+}
+
+/* VMware writes its identifiers as two little-endian words, a half-word and six bytes. */
+static bool vmfs_uuid(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	const uint8_t *p = ident_at(s, off, 16);
+	if (p)
+		(void)snprintf(c->uuid, sizeof(c->uuid), "%08x-%08x-%04x-%02x%02x%02x%02x%02x%02x", get_le32(p), get_le32(p + 4),
+		               get_le16(p + 8), p[10], p[11], p[12], p[13], p[14], p[15]);
+	return p != NULL;
+}
+
+static bool vmfs(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	ident_label(s, c, off + 29, 128);
+	return vmfs_uuid(s, c, off + 9);
+}
+
+static bool vmfs_member(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	return vmfs_uuid(s, c, off + 596);
 }
 
 static bool verity(struct ident_src *s, struct volume_content *c, uint64_t off)
 {
 	ident_uuid(s, c, off + 16);
+	return true;
+}
+
+static bool vdo(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	ident_uuid(s, c, off + 40);
 	return true;
 }
 
@@ -250,12 +276,12 @@ const struct ident_kind ident_containers[] = {
 	{"LVM2_member", 0, NULL, 0, lvm2},
 	{"LVM1_member", 0, M("HM"), lvm1},
 	{"crypto_LUKS", 0, M("LUKS\xba\xbe"), luks},
-	{"crypto_LUKS", 0, NULL, 0, luks2_second},
 	{"BitLocker", 0, NULL, 0, bitlocker},
-	{"VMFS_volume_member", 1 << 20, M("\x0d\xd0\x01\xc0"), NULL},
-	{"VMFS", 2 << 20, M("\x5e\xf1\xab\x2f"), NULL},
+	{"VMFS_volume_member", 1 << 20, M("\x0d\xd0\x01\xc0"), vmfs_member},
+	{"VMFS", 2 << 20, M("\x5e\xf1\xab\x2f"), vmfs},
 	{"drbd", 0, NULL, 0, drbd},
-	{"vdo", 0, M("dmvdo001"), NULL},
+	{"ceph_bluestore", 0, M("bluestore block device"), NULL},
+	{"vdo", 0, M("dmvdo001"), vdo},
 	{"stratis", 512 + 4, M("!Stra0tis\x86\xff\x02^\x41rh"), NULL},
 	{"DM_verity_hash", 0, M("verity\0\0"), verity},
 	{"zfs_member", 0, NULL, 0, zfs},

@@ -186,7 +186,27 @@ static bool minix(struct ident_src *s, struct volume_content *c, uint64_t off)
 
 static bool ocfs2(struct ident_src *s, struct volume_content *c, uint64_t off)
 {
-	return plain(s, c, off + 0x110, off + 0x110 - 64, 64);
+	return plain(s, c, off + 336, off + 272, 64);
+}
+
+static bool cramfs(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	ident_label(s, c, off + 48, 16);
+	return true;
+}
+
+static bool romfs(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	ident_label(s, c, off + 16, 64);
+	return true;
+}
+
+/* A log record at the very front, where a volume has its superblock. */
+static bool xfs_log(struct ident_src *s, struct volume_content *c, uint64_t off)
+{
+	(void)c;
+	const uint8_t *p = ident_at(s, off, 512);
+	return p && (get_be32(p + 8) == 1 || get_be32(p + 8) == 2) && get_be32(p + 300) >= 1 && get_be32(p + 300) <= 3;
 }
 
 static bool gfs2(struct ident_src *s, struct volume_content *c, uint64_t off)
@@ -199,8 +219,8 @@ static bool gfs2(struct ident_src *s, struct volume_content *c, uint64_t off)
 
 const struct ident_kind ident_linux[] = {
 	{"swsuspend", 0, M("\xed\xc3\x02\xe9\x98\x56\xe5\x0c"), tuxonice},
-	{"swap", 0, NULL, 0, swap},
 	{"xfs", 0, M("XFSB"), xfs},
+	{"xfs_external_log", 0, M("\xfe\xed\xba\xbe"), xfs_log},
 	{"ext4", 1024 + 56, M("\x53\xef"), ext},
 	{"reiserfs", 65536 + 52, M("ReIsErFs"), NULL},
 	{"reiserfs", 65536 + 52, M("ReIsEr2Fs"), reiserfs},
@@ -214,14 +234,17 @@ const struct ident_kind ident_linux[] = {
 	{"erofs", 1024, M("\xe2\xe1\xf5\xe0"), erofs},
 	{"squashfs", 0, M("hsqs"), squashfs},
 	{"squashfs", 0, M("sqsh"), squashfs},
-	{"cramfs", 0, M("\x45\x3d\xcd\x28"), NULL},
-	{"cramfs", 0, M("\x28\xcd\x3d\x45"), NULL},
-	{"romfs", 0, M("-rom1fs-"), NULL},
+	{"cramfs", 0, M("\x45\x3d\xcd\x28"), cramfs},
+	{"cramfs", 0, M("\x28\xcd\x3d\x45"), cramfs},
+	{"romfs", 0, M("-rom1fs-"), romfs},
 	{"gfs2", 65536, M("\x01\x16\x19\x70"), gfs2},
 	{"ocfs2", 1024, M("OCFSV2"), ocfs2},
 	{"ocfs2", 2048, M("OCFSV2"), ocfs2},
 	{"ocfs2", 4096, M("OCFSV2"), ocfs2},
 	{"ocfs2", 8192, M("OCFSV2"), ocfs2},
+	/* From here on: what is often a remnant under one of the above, and magics of two bytes. */
+	{"crypto_LUKS", 0, NULL, 0, ident_luks2_second},
+	{"swap", 0, NULL, 0, swap},
 	{"minix", 0, NULL, 0, minix},
 	{0},
 };

@@ -2,7 +2,9 @@
 #include "volume/ident_src.h"
 #include "volume/text.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <strings.h>
 
 #define M(text) (text), sizeof(text) - 1
 
@@ -33,6 +35,12 @@ static void iso_uuid(struct volume_content *c, const uint8_t *modified, const ui
 		               d + 12, d + 14);
 }
 
+/* Whether a Joliet name is only the beginning of the plain one. */
+static bool iso_is_cut(const char *joliet, const char *plain)
+{
+	return strlen(joliet) == 16 && strlen(plain) > 16 && strncasecmp(joliet, plain, 16) == 0;
+}
+
 static bool iso9660(struct ident_src *s, struct volume_content *c, uint64_t off)
 {
 	(void)off;
@@ -44,10 +52,10 @@ static bool iso9660(struct ident_src *s, struct volume_content *c, uint64_t off)
 			iso_uuid(c, p + 830, p + 813);
 			text_label(c->label, sizeof(c->label), p + 40, 32);
 		} else if (p[0] == 2 && p[88] == '%' && p[89] == '/' && (p[90] == '@' || p[90] == 'C' || p[90] == 'E')) {
-			/* Joliet: the same name in full. */
+			/* Joliet: the name as it was given, but at most 16 characters of it. */
 			char joliet[VOLUME_TEXT_MAX];
 			text_utf16(joliet, sizeof(joliet), p + 40, 32, true);
-			if (joliet[0] != '\0')
+			if (joliet[0] != '\0' && !iso_is_cut(joliet, c->label))
 				memcpy(c->label, joliet, sizeof(c->label));
 		}
 	}
@@ -73,42 +81,81 @@ static void udf_text(char *to, size_t cap, const uint8_t *p, size_t len)
 	}
 }
 
-/* The label is that of the logical volume, in the main descriptor sequence, where the anchor says. */
-static bool udf_label(struct ident_src *s, struct volume_content *c, uint32_t block)
+/* libblkid's rule: 16 characters of the volume set's name; where the second 8 are no hexadecimal digits, only the first 8
+ * count, or the bytes of the first 4 where these are none either. */
+static void udf_uuid(struct volume_content *c, const uint8_t *p, size_t len)
+{
+	char id[VOLUME_TEXT_MAX] = "";
+	udf_text(id, sizeof(id), p, len);
+	size_t n = strnlen(id, 16), hex = 0;
+	if (n < 8)
+		return;
+	while (hex < n && isxdigit((unsigned char)id[hex]))
+		hex++;
+	if (hex >= 16)
+		(void)snprintf(c->uuid, sizeof(c->uuid), "%.16s", id);
+	else if (hex >= 8)
+		(void)snprintf(c->uuid, sizeof(c->uuid), "%.8s%02x%02x%02x%02x", id, (uint8_t)id[8], (uint8_t)id[9],
+		               (uint8_t)id[10], (uint8_t)id[11]);
+	else
+		(void)snprintf(c->uuid, sizeof(c->uuid), "%02x%02x%02x%02x%02x%02x%02x%02x", (uint8_t)id[0], (uint8_t)id[1],
+		               (uint8_t)id[2], (uint8_t)id[3], (uint8_t)id[4], (uint8_t)id[5], (uint8_t)id[6], (uint8_t)id[7]);
+	for (char *q = c->uuid; *q; q++)
+		*q = (char)tolower((unsigned char)*q);
+}
+
+/* Label (of the logical volume) and identifier (of the set) are in the main descriptor sequence, where the anchor says. */
+static bool udf_names(struct ident_src *s, struct volume_content *c, uint32_t block)
 {
 	const uint8_t *p = ident_at(s, 256 * (uint64_t)block, 32);
 	if (!p || get_le16(p) != 2 || get_le32(p + 12) != 256)
 		return false;
 	uint32_t count = get_le32(p + 16) / block, first = get_le32(p + 20);
 	for (uint32_t i = 0; i < count && i < UDF_SEQUENCE_MAX; i++) {
-		p = ident_at(s, (uint64_t)(first + i) * block, 512);
+		p = ident_at(s, ((uint64_t)first + i) * block, 512);
 		if (!p || get_le16(p) == 8)
 			break;
-		if (get_le16(p) == 6) {
+		if (get_le16(p) == 1)
+			udf_uuid(c, p + 72, 128);
+		else if (get_le16(p) == 6)
 			udf_text(c->label, sizeof(c->label), p + 84, 128);
-			break;
-		}
 	}
 	return true;
 }
 
-/* The recognition sequence: descriptors of 2 KiB, or of a sector where that is larger. */
+/* Where the recognition sequence, of descriptors `step` apart, names UDF; 0 where it does not. */
+static uint64_t udf_recognised(struct ident_src *s, uint64_t step)
+{
+	static const char *const others[] = {"BEA01", "CD001", "CDW02", "BOOT2"};
+	for (unsigned i = 0; i < ISO_DESCRIPTORS_MAX; i++) {
+		const uint8_t *p = ident_at(s, 32768 + i * step, 8);
+		if (!p)
+			return 0;
+		if (memcmp(p + 1, "NSR02", 5) == 0 || memcmp(p + 1, "NSR03", 5) == 0)
+			return 32768 + i * step;
+		bool known = false;
+		for (unsigned k = 0; k < 4; k++)
+			known |= memcmp(p + 1, others[k], 5) == 0;
+		if (!known)
+			return 0;
+	}
+	return 0;
+}
+
+/* Descriptors lie 2 KiB apart, or a block where that is larger. */
 static bool udf(struct ident_src *s, struct volume_content *c, uint64_t off)
 {
+	static const uint32_t small[] = {2048, 512, 1024, 0}, large[] = {4096, 0};
 	(void)off;
-	for (unsigned i = 0; i < ISO_DESCRIPTORS_MAX; i++) {
-		for (uint64_t step = ISO_SECTOR; step <= 4096; step *= 2) {
-			const uint8_t *p = ident_at(s, 32768 + i * step, 8);
-			if (!p || (memcmp(p + 1, "NSR02", 5) != 0 && memcmp(p + 1, "NSR03", 5) != 0))
-				continue;
-			s->at = 32768 + i * step;
-			static const uint32_t blocks[] = {2048, 512, 4096, 1024};
-			for (unsigned k = 0; k < 4; k++) {
-				if (udf_label(s, c, blocks[k]))
-					return true;
-			}
-			return false;
+	for (uint64_t step = ISO_SECTOR; step <= 4096; step *= 2) {
+		s->at = udf_recognised(s, step);
+		if (s->at == 0)
+			continue;
+		for (const uint32_t *block = step == 4096 ? large : small; *block; block++) {
+			if (udf_names(s, c, *block))
+				break;
 		}
+		return true;
 	}
 	return false;
 }

@@ -47,6 +47,9 @@ extern const struct ident_kind ident_windows[];
 extern const struct ident_kind ident_linux[];
 extern const struct ident_kind ident_others[];
 
+/* LUKS2 whose first header was overwritten: asked after the filesystems, since it may as well be a remnant. */
+bool ident_luks2_second(struct ident_src *s, struct volume_content *c, uint64_t off);
+
 /* ident_probe() that also says where the magic lies. */
 int ident_probe_at(struct blk *b, struct volume_content *ret, uint64_t *ret_at, struct err *e);
 

@@ -70,23 +70,23 @@ static int fat_label_in(struct ident_src *s, struct volume_content *c, uint64_t 
 	return 0;
 }
 
-/* The label people see is the one in the root directory; the boot sector keeps an old one. True where one was there. */
-static bool fat_root_label(struct ident_src *s, struct volume_content *c, const struct fat_boot *f)
+/* The label people see is the one in the root directory; the boot sector may keep an old one. */
+static void fat_root_label(struct ident_src *s, struct volume_content *c, const struct fat_boot *f)
 {
-	if (!f->fat32)
-		return fat_label_in(s, c, f->root_off,
-		                    f->root_entries < FAT_ROOT_ENTRIES_MAX ? f->root_entries : FAT_ROOT_ENTRIES_MAX) > 0;
+	if (!f->fat32) {
+		(void)fat_label_in(s, c, f->root_off,
+		                   f->root_entries < FAT_ROOT_ENTRIES_MAX ? f->root_entries : FAT_ROOT_ENTRIES_MAX);
+		return;
+	}
 	uint32_t cluster = f->root_cluster, left = FAT_ROOT_ENTRIES_MAX;
 	for (unsigned i = 0; i < FAT_ROOT_CLUSTERS_MAX && cluster >= 2 && cluster < 0x0ffffff7 && left > 0; i++) {
 		uint32_t count = f->cluster_size / 32 < left ? f->cluster_size / 32 : left;
-		int r = fat_label_in(s, c, f->data_off + (uint64_t)(cluster - 2) * f->cluster_size, count);
-		if (r != 0)
-			return r > 0;
+		if (fat_label_in(s, c, f->data_off + (uint64_t)(cluster - 2) * f->cluster_size, count) != 0)
+			return;
 		left -= count;
 		const uint8_t *next = ident_at(s, f->fat_off + (uint64_t)cluster * 4, 4);
 		cluster = next ? get_le32(next) & 0x0fffffff : 0;
 	}
-	return false;
 }
 
 static bool fat(struct ident_src *s, struct volume_content *c, uint64_t off)
@@ -107,12 +107,7 @@ static bool fat(struct ident_src *s, struct volume_content *c, uint64_t off)
 		if (serial != 0)
 			(void)snprintf(c->uuid, sizeof(c->uuid), "%04X-%04X", serial >> 16, serial & 0xffff);
 	}
-	if (!fat_root_label(s, c, &f)) {
-		const uint8_t *again = ident_at(s, off, 512);
-		const uint8_t *label = again ? again + (f.fat32 ? 71 : 43) : NULL;
-		if (label && ext[2] == 0x29 && memcmp(label, "NO NAME    ", 11) != 0)
-			text_label(c->label, sizeof(c->label), label, 11);
-	}
+	fat_root_label(s, c, &f);
 	return true;
 }
 
@@ -158,6 +153,21 @@ static bool ntfs(struct ident_src *s, struct volume_content *c, uint64_t off)
 	return true;
 }
 
+/* True where the search is over: the label was there, or the directory ends. */
+static bool exfat_label_in(struct ident_src *s, struct volume_content *c, uint64_t dir, uint32_t count)
+{
+	for (uint32_t i = 0; i < count && i < FAT_ROOT_ENTRIES_MAX; i++) {
+		const uint8_t *p = ident_at(s, dir + (uint64_t)i * 32, 32);
+		if (!p || p[0] == 0)
+			return true;
+		if (p[0] == 0x83 && p[1] <= 11) {
+			text_utf16(c->label, sizeof(c->label), p + 2, 2 * (size_t)p[1], false);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Microsoft exFAT specification: the label is an entry of type 0x83 near the start of the root directory. */
 static bool exfat(struct ident_src *s, struct volume_content *c, uint64_t off)
 {
@@ -168,20 +178,15 @@ static bool exfat(struct ident_src *s, struct volume_content *c, uint64_t off)
 		return false;
 	unsigned cluster_bits = p[108] + p[109];
 	uint64_t heap = (uint64_t)get_le32(p + 88) << p[108];
+	uint64_t table = (uint64_t)get_le32(p + 80) << p[108];
 	uint32_t root = get_le32(p + 96);
 	uint32_t serial = get_le32(p + 100);
 	(void)snprintf(c->uuid, sizeof(c->uuid), "%04X-%04X", serial >> 16, serial & 0xffff);
-	if (root < 2)
-		return false;
-	uint64_t dir = heap + ((uint64_t)(root - 2) << cluster_bits);
-	for (uint32_t i = 0; i < 1U << (cluster_bits - 5) && i < FAT_ROOT_ENTRIES_MAX; i++) {
-		p = ident_at(s, dir + (uint64_t)i * 32, 32);
-		if (!p || p[0] == 0)
+	for (unsigned i = 0; i < FAT_ROOT_CLUSTERS_MAX && root >= 2 && root < 0xfffffff7; i++) {
+		if (exfat_label_in(s, c, heap + ((uint64_t)(root - 2) << cluster_bits), 1U << (cluster_bits - 5)))
 			break;
-		if (p[0] == 0x83 && p[1] <= 11) {
-			text_utf16(c->label, sizeof(c->label), p + 2, 2 * (size_t)p[1], false);
-			break;
-		}
+		const uint8_t *next = ident_at(s, table + (uint64_t)root * 4, 4);
+		root = next ? get_le32(next) : 0;
 	}
 	return true;
 }
