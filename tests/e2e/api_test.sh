@@ -91,7 +91,7 @@ is "resumed with If-Range" "$(api "$D" -r 2999990- -H "If-Range: $E" | wc -c)" 1
 is "not resumed when it is another" "$(api "$D" -r 2999990- -H 'If-Range: "other"' | wc -c)" 3000000
 api "$D" -H "If-None-Match: $E" >/dev/null; is "not modified" "$(status)" 304
 api "$D" -r 4000000- >/dev/null; is "no such range" "$(status)" 416
-is "HEAD has no body" "$(api "$D" -I -o /dev/null; status)" 200
+is "HEAD has no body" "$(curl -sI -o /dev/null -w '%{http_code} %{size_download}' -H "Authorization: Bearer $TOKEN" "$URL$D")" "200 0"
 like "names are RFC 6266" "$(api "/restore/$M/download?path=/home/anna/documents/Gr%C3%BC%C3%9Fe.txt" -I)" "filename\*=UTF-8''Gr%C3%BC%C3%9Fe.txt"
 is "an empty hole of 64 MiB" "$(api "/restore/$M/download?path=/home/ben/sparse.img" | cmp - <(head -c 67108864 /dev/zero) && echo same)" same
 expect "a directory is no file" 400 IS_A_DIRECTORY "/restore/$M/download?path=/etc"
@@ -104,7 +104,9 @@ for f in zip tar tar.gz tar.zst; do
 done
 ok "zip is whole" unzip -tq "$T/a.zip"
 is "tar has the link" "$(tar tvf "$T/a.tar" | grep -c 'photo.*link to')" 1
-is "tar.gz gives the bytes" "$(tar xOzf "$T/a.tar.gz" home/ben/photo.raw | sha256sum)" "$(sha256sum <"$T/photo")"
+mkdir "$T/x" && tar xzf "$T/a.tar.gz" -C "$T/x"
+ok "tar.gz gives the bytes, by both names" cmp "$T/x/home/ben/photo.raw" "$T/photo"
+is "… of one file" "$(stat -c %h "$T/x/home/ben/photo-copy.raw")" 2
 is "tar.zst as well" "$(zstd -dc "$T/a.tar.zst" | tar xO home/anna/documents/report.txt | head -1)" "Quarterly report, final"
 expect "an unknown format" 400 INVALID_ARGUMENT "/restore/$M/download-directory?path=/home&format=rar"
 A=$(api "/restore/$M/archives" -d '{"paths":["/etc/hostname","/home/anna"],"format":"tar"}')
