@@ -19,6 +19,13 @@ struct pending {
 	struct stream *stream;           /* set for streams */
 };
 
+/* A request whose caller has left: it may still be answered once, and has to be before `until_ms`. */
+struct leftover {
+	struct leftover *next;
+	uint32_t request;
+	uint64_t until_ms;
+};
+
 struct session {
 	atomic_uint refs;
 	pthread_mutex_t lock;
@@ -33,6 +40,7 @@ struct session {
 	unsigned phase;                  /* enum wire_phase */
 	uint32_t last_request;
 	struct pending *pending;
+	struct leftover *leftovers;
 	unsigned call_timeout_ms, open_timeout_ms, stall_timeout_ms;
 	_Atomic uint64_t last_used_ms;
 	uint64_t sock_watch, pid_watch;
@@ -60,7 +68,7 @@ void pump_unwatch(uint64_t watch, int fd);
 
 /* --- session.c, called by the pump --- */
 
-/* Receives and hands out what came. False: the socket is done with. */
+/* Receives and hands out what came, some frames at a time. False: the socket is done with. */
 bool session_receive(struct session *s);
 /* The process ended: reaps it. */
 void session_reap(struct session *s);
@@ -71,6 +79,12 @@ void session_fail(struct session *s, int code, const char *fmt, ...) __attribute
 int session_submit(struct session *s, struct pending *p, struct buf *b, const int *fds, unsigned fd_count,
                    struct err *e);
 void session_forget(struct session *s, struct pending *p);
+/* Forgets a request that may still run: tells the worker to stop it, and sees to it that it does. */
+void session_cancel(struct session *s, struct pending *p);
+/* An answer that breaks its own form: ends the session. Fills *e. */
+int session_broken(struct session *s, struct err *e, const char *what);
+/* Ends a session whose worker ignores a cancel. */
+void session_check_leftovers(struct session *s, uint64_t now);
 /* Submits, waits; the answer must be of type `want`. p->answer is the caller's to free. */
 int session_call(struct session *s, struct buf *b, const int *fds, unsigned fd_count, enum wire_type want,
                  unsigned timeout_ms, struct pending *p, struct err *e);
@@ -85,6 +99,8 @@ void stream_wake(struct stream *st);
 void stream_check_stall(struct stream *st, uint64_t now);
 /* A PROGRESS frame, under session.lock. */
 void stream_note_progress(struct stream *st, struct rdr *r);
+/* What came through the stream makes no sense: ends its session. Fills *e. */
+int stream_broken(struct stream *st, struct err *e, const char *what);
 /* Makes the waiting reader look again, from any thread. */
 void stream_nudge(struct stream *st);
 

@@ -111,25 +111,35 @@ static void handle(uint64_t number)
 		handle_stream(number);
 }
 
-/* Streams whose reader waits are few; they are looked at once a second. */
-static void check_stalls(void)
+/* The watch of a bucket that comes next behind number `after`, with a reference on its session. */
+static bool next_watch(unsigned bucket, uint64_t after, struct watch *ret)
+{
+	pthread_mutex_lock(&pump.lock);
+	const struct watch *best = NULL;
+	for (const struct watch *w = pump.buckets[bucket]; w; w = w->next)
+		if (w->number > after && (!best || w->number < best->number))
+			best = w;
+	if (best) {
+		*ret = *best;
+		(void)session_ref(best->session);
+	}
+	pthread_mutex_unlock(&pump.lock);
+	return best != NULL;
+}
+
+/* Once a second: streams that wait too long, workers that do not end what was cancelled. */
+static void check_late(void)
 {
 	uint64_t now = now_ms();
 	for (unsigned i = 0; i < BUCKETS; i++) {
+		struct watch w = {.number = 0};
 		pthread_mutex_lock(&pump.dispatch);
-		pthread_mutex_lock(&pump.lock);
-		uint64_t numbers[16];
-		unsigned count = 0;
-		for (struct watch *w = pump.buckets[i]; w && count < 16; w = w->next)
-			if (w->kind == WATCH_STREAM)
-				numbers[count++] = w->number;
-		pthread_mutex_unlock(&pump.lock);
-		for (unsigned k = 0; k < count; k++) {
-			struct watch w;
-			if (look_up(numbers[k], &w)) {
+		while (next_watch(i, w.number, &w)) {
+			if (w.kind == WATCH_STREAM)
 				stream_check_stall(w.stream, now);
-				session_unref(w.session);
-			}
+			else if (w.kind == WATCH_SOCKET)
+				session_check_leftovers(w.session, now);
+			session_unref(w.session);
 		}
 		pthread_mutex_unlock(&pump.dispatch);
 	}
@@ -145,7 +155,7 @@ static void *pump_main(void *arg)
 		for (int i = 0; i < n; i++)
 			handle(events[i].data.u64);
 		if (now_ms() >= next_tick) {
-			check_stalls();
+			check_late();
 			next_tick = now_ms() + TICK_MS;
 		}
 	}

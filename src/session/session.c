@@ -21,6 +21,7 @@ enum {
 	REAP_WAIT_MS = 5000,
 	DEATH_NOTE_MS = 100,          /* how long to wait for the exit status when a worker's socket closes */
 	PATHS_MAX = 16 << 20,         /* bytes of all paths of one archive */
+	FRAMES_A_TURN = 64,           /* of one session before the pump looks at the others */
 };
 
 /* --- lifetime ------------------------------------------------------------------------------------- */
@@ -39,6 +40,11 @@ void session_unref(struct session *s)
 		(void)close(s->sock);
 	if (s->pidfd >= 0)
 		(void)close(s->pidfd);
+	while (s->leftovers) {
+		struct leftover *l = s->leftovers;
+		s->leftovers = l->next;
+		free(l);
+	}
 	(void)pthread_cond_destroy(&s->changed);
 	(void)pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -55,16 +61,30 @@ static void deadline_after(struct timespec *ret, unsigned ms)
 	}
 }
 
+static bool try_reap(struct session *s)
+{
+	if (s->reaped)
+		return true;
+	int status = 0;
+	if (waitpid(s->pid, &status, WNOHANG) == 0)
+		return false;
+	s->reaped = true;
+	s->exit_status = status;
+	pthread_cond_broadcast(&s->changed);
+	return true;
+}
+
 void session_close(struct session *s)
 {
 	if (!s)
 		return;
 	session_fail(s, ERR_CANCELLED, "the session was closed");
-	struct timespec until;
-	deadline_after(&until, REAP_WAIT_MS);
+	/* Killed: its end is a matter of moments, unless it hangs in the kernel (a dead network mount): the pump reaps it
+	 * then. */
+	struct pollfd p = {.fd = s->pidfd, .events = POLLIN};
+	(void)poll(&p, 1, REAP_WAIT_MS);
 	pthread_mutex_lock(&s->lock);
-	while (!s->reaped && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
-		;
+	(void)try_reap(s);
 	pthread_mutex_unlock(&s->lock);
 	session_unref(s);
 }
@@ -120,19 +140,6 @@ void session_fail(struct session *s, int code, const char *fmt, ...)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static bool try_reap(struct session *s)
-{
-	if (s->reaped)
-		return true;
-	int status = 0;
-	if (waitpid(s->pid, &status, WNOHANG) == 0)
-		return false;
-	s->reaped = true;
-	s->exit_status = status;
-	pthread_cond_broadcast(&s->changed);
-	return true;
-}
-
 void session_reap(struct session *s)
 {
 	pthread_mutex_lock(&s->lock);
@@ -162,16 +169,33 @@ static void describe_death(struct session *s)
 		             WEXITSTATUS(status));
 }
 
+/* An answer to a request whose caller has left. False: there is no such request. */
+static bool drop_leftover_locked(struct session *s, const struct wire_frame *f)
+{
+	struct leftover **at = &s->leftovers;
+	while (*at && (*at)->request != f->request)
+		at = &(*at)->next;
+	struct leftover *l = *at;
+	if (l && f->type != WIRE_PROGRESS) {
+		*at = l->next;
+		free(l);
+	}
+	return l != NULL;
+}
+
 /* Hands a frame to the request it answers. */
 static void deliver_locked(struct session *s, struct wire_frame *f)
 {
 	struct pending *p = s->pending;
 	while (p && p->request != f->request)
 		p = p->next;
-	/* A request that was forgotten (a cancelled stream) may still be answered once. */
-	if (!p || p->done)
+	if (!p && drop_leftover_locked(s, f))
 		return;
-	if (f->type == WIRE_PROGRESS && p->stream) {
+	if (!p || p->done || (f->type == WIRE_PROGRESS && !p->stream)) {
+		fail_locked(s, ERR_WORKER_PROTOCOL, "the worker was stopped: it answered what nobody asked");
+		return;
+	}
+	if (f->type == WIRE_PROGRESS) {
 		stream_note_progress(p->stream, &f->payload);
 		return;
 	}
@@ -197,7 +221,7 @@ static void deliver_locked(struct session *s, struct wire_frame *f)
 bool session_receive(struct session *s)
 {
 	static uint8_t buf[WIRE_FRAME_MAX];      /* the pump is one thread */
-	for (;;) {
+	for (unsigned i = 0; i < FRAMES_A_TURN; i++) {
 		struct wire_frame f;
 		struct err e = ERR_INIT;
 		int r = wire_recv(s->sock, WIRE_TO_CLIENT, s->phase, false, buf, &f, &e);
@@ -219,9 +243,43 @@ bool session_receive(struct session *s)
 		}
 		return false;
 	}
+	return true;
 }
 
 /* --- calls ---------------------------------------------------------------------------------------- */
+
+static void forget_locked(struct session *s, struct pending *p)
+{
+	struct pending **at = &s->pending;
+	while (*at && *at != p)
+		at = &(*at)->next;
+	if (*at)
+		*at = p->next;
+}
+
+void session_forget(struct session *s, struct pending *p)
+{
+	pthread_mutex_lock(&s->lock);
+	forget_locked(s, p);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* A request that could not be sent. Where the worker is gone the pump says in a moment why: a better answer. */
+static int submit_failed(struct session *s, struct pending *p, struct err *e)
+{
+	if (e->code == ERR_TIMEOUT)
+		session_fail(s, ERR_TIMEOUT, "the worker reading this backup takes no requests any more and was stopped");
+	struct timespec until;
+	deadline_after(&until, 2 * DEATH_NOTE_MS);
+	pthread_mutex_lock(&s->lock);
+	forget_locked(s, p);
+	while (e->code == ERR_WORKER_DIED && !s->dead && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+		;
+	if (s->dead)
+		*e = s->why;
+	pthread_mutex_unlock(&s->lock);
+	return e->code;
+}
 
 int session_submit(struct session *s, struct pending *p, struct buf *b, const int *fds, unsigned fd_count,
                    struct err *e)
@@ -232,7 +290,9 @@ int session_submit(struct session *s, struct pending *p, struct buf *b, const in
 		pthread_mutex_unlock(&s->lock);
 		return e->code;
 	}
-	p->request = ++s->last_request;
+	if (++s->last_request == 0)
+		s->last_request = 1;
+	p->request = s->last_request;
 	if (b->len >= WIRE_HEADER)
 		put_le32(b->data + 4, p->request);
 	p->next = s->pending;
@@ -241,21 +301,41 @@ int session_submit(struct session *s, struct pending *p, struct buf *b, const in
 
 	atomic_store(&s->last_used_ms, now_ms());
 	int r = wire_send(s->sock, b, fds, fd_count, e);
-	if (r < 0)
-		session_forget(s, p);
-	return r;
+	return r < 0 ? submit_failed(s, p, e) : 0;
 }
 
-void session_forget(struct session *s, struct pending *p)
+void session_cancel(struct session *s, struct pending *p)
+{
+	struct leftover *l = malloc(sizeof(*l));
+	pthread_mutex_lock(&s->lock);
+	bool running = !p->done;
+	if (running && l) {
+		*l = (struct leftover){.next = s->leftovers, .request = p->request, .until_ms = now_ms() + s->stall_timeout_ms};
+		s->leftovers = STEAL(l);
+	}
+	forget_locked(s, p);
+	pthread_mutex_unlock(&s->lock);
+	free(l);
+	if (!running)
+		return;
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_CANCEL, p->request);
+	struct err e = ERR_INIT;
+	if (wire_send(s->sock, &b, NULL, 0, &e) == ERR_TIMEOUT)
+		session_fail(s, ERR_TIMEOUT, "the worker reading this backup takes no requests any more and was stopped");
+}
+
+void session_check_leftovers(struct session *s, uint64_t now)
 {
 	pthread_mutex_lock(&s->lock);
-	struct pending **at = &s->pending;
-	while (*at && *at != p)
-		at = &(*at)->next;
-	if (*at)
-		*at = p->next;
+	bool late = false;
+	for (const struct leftover *l = s->leftovers; l; l = l->next)
+		late = late || now > l->until_ms;
+	if (late)
+		fail_locked(s, ERR_TIMEOUT, "the worker reading this backup did not stop when told to and was ended");
 	pthread_mutex_unlock(&s->lock);
 }
+
 
 /* False when the time ran out. */
 static bool wait_answer(struct session *s, struct pending *p, unsigned timeout_ms)
@@ -268,6 +348,13 @@ static bool wait_answer(struct session *s, struct pending *p, unsigned timeout_m
 	bool done = p->done;
 	pthread_mutex_unlock(&s->lock);
 	return done;
+}
+
+int session_broken(struct session *s, struct err *e, const char *what)
+{
+	(void)err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker was stopped: %s cannot be read", what);
+	session_fail(s, ERR_WORKER_PROTOCOL, "%s", e->msg);
+	return e->code;
 }
 
 /* An answer in p, taken out of the list: success only if it is of the wanted type. */
@@ -402,7 +489,7 @@ int session_layer(struct session *s, unsigned disk, int fd, const char *format, 
 	wire_layer_get(&rd, &layer);
 	buf_free(&p.answer);
 	if (rd.bad)
-		return err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's description of a layer cannot be read");
+		return session_broken(s, e, "its description of a layer");
 	*ret = layer;
 	return 0;
 }
@@ -431,16 +518,21 @@ int session_open(struct session *s, struct session_opened *ret, struct err *e)
 	if (r < 0)
 		return r;
 	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
-	ret->volume_count = rdr_le32(&rd);
-	ret->default_volume = rdr_le32(&rd);
-	ret->warning_count = rdr_le32(&rd);
-	if (ret->warning_count > SESSION_WARNINGS_MAX)
+	struct session_opened opened = {
+		.volume_count = rdr_le32(&rd),
+		.default_volume = rdr_le32(&rd),
+		.warning_count = rdr_le32(&rd),
+	};
+	if (opened.warning_count > SESSION_WARNINGS_MAX || opened.default_volume > opened.volume_count)
 		rd.bad = true;
-	for (uint32_t i = 0; i < ret->warning_count && !rd.bad; i++)
-		wire_get_cstr(&rd, ret->warnings[i], SESSION_WARNING_LEN);
+	for (uint32_t i = 0; i < opened.warning_count && !rd.bad; i++) {
+		wire_get_cstr(&rd, opened.warnings[i], SESSION_WARNING_LEN);
+		wire_make_text(opened.warnings[i]);
+	}
 	buf_free(&p.answer);
 	if (rd.bad)
-		return err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's description of the disk cannot be read");
+		return session_broken(s, e, "its description of the disk");
+	*ret = opened;
 	return 0;
 }
 
@@ -448,14 +540,16 @@ int session_open(struct session *s, struct session_opened *ret, struct err *e)
 
 enum { VOLUMES_LIMIT = 4096 };
 
-/* Appends one VOLUME_LIST answer to the array; *ret_total is what the worker says there are. */
-static int take_volumes(struct rdr *rd, struct wire_volume **list, unsigned *count, uint32_t *ret_total,
-                        struct err *e)
+/* Appends one VOLUME_LIST answer to the array; *total is what the worker says there are, and may not change from one
+ * answer to the next. */
+static int take_volumes(struct session *s, struct rdr *rd, struct wire_volume **list, unsigned *count,
+                        uint32_t *total, struct err *e)
 {
-	*ret_total = rdr_le32(rd);
+	uint32_t all = rdr_le32(rd);
 	uint32_t n = rdr_le32(rd);
-	if (rd->bad || *ret_total > VOLUMES_LIMIT || n > *ret_total - *count || (n == 0 && *count < *ret_total))
-		return err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's list of volumes cannot be read");
+	if (rd->bad || all > VOLUMES_LIMIT || (*count > 0 && all != *total) || n > all - *count || (n == 0 && *count < all))
+		return session_broken(s, e, "its list of volumes");
+	*total = all;
 	if (n == 0)
 		return 0;
 	struct wire_volume *more = realloc(*list, sizeof(**list) * (*count + n));
@@ -465,7 +559,7 @@ static int take_volumes(struct rdr *rd, struct wire_volume **list, unsigned *cou
 	for (uint32_t i = 0; i < n; i++)
 		wire_volume_get(rd, &more[*count + i]);
 	if (rd->bad)
-		return err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's list of volumes cannot be read");
+		return session_broken(s, e, "its list of volumes");
 	*count += n;
 	return 0;
 }
@@ -475,7 +569,7 @@ int session_volumes(struct session *s, struct wire_volume **ret, unsigned *ret_c
 	CLEANUP(free_ptr) struct wire_volume *list = NULL;
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
 	unsigned count = 0;
-	uint32_t total;
+	uint32_t total = 0;
 	do {
 		wire_begin(&b, WIRE_VOLUMES, 0);
 		wire_put_u32(&b, count);
@@ -484,7 +578,7 @@ int session_volumes(struct session *s, struct wire_volume **ret, unsigned *ret_c
 		if (r < 0)
 			return r;
 		struct rdr rd = rdr_init(p.answer.data, p.answer.len);
-		r = take_volumes(&rd, &list, &count, &total, e);
+		r = take_volumes(s, &rd, &list, &count, &total, e);
 		buf_free(&p.answer);
 		if (r < 0)
 			return r;
@@ -539,18 +633,19 @@ int session_stat(struct session *s, struct session_path at, bool follow, bool de
 	int r = session_call(s, &b, NULL, 0, WIRE_STAT_INFO, s->call_timeout_ms, &p, e);
 	if (r < 0)
 		return r;
-	memset(ret, 0, sizeof(*ret));
+	struct session_stat st = {0};
 	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
-	ret->volume = rdr_le32(&rd);
-	wire_entry_get(&rd, &ret->entry);
-	get_xattrs(&rd, ret);
-	get_streams(&rd, ret);
-	ret->cut = rdr_u8(&rd);
-	if (rd.bad) {
+	st.volume = rdr_le32(&rd);
+	wire_entry_get(&rd, &st.entry);
+	get_xattrs(&rd, &st);
+	get_streams(&rd, &st);
+	st.cut = rdr_u8(&rd);
+	if (rd.bad || st.volume == 0) {
 		buf_free(&p.answer);
-		return err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's description of a file cannot be read");
+		return session_broken(s, e, "its description of a file");
 	}
-	ret->memory = p.answer.data;     /* what the strings point into */
+	st.memory = p.answer.data;       /* what the strings point into */
+	*ret = st;
 	return 0;
 }
 
@@ -589,23 +684,25 @@ int session_measure(struct session *s, uint32_t volume, const struct session_pat
 	if (r < 0)
 		return r;
 	bool done = wait_answer(s, &p, timeout_ms ? timeout_ms : s->call_timeout_ms);
-	session_forget(s, &p);
+	session_cancel(s, &p);
 	if (!done) {
-		wire_begin(&b, WIRE_CANCEL, p.request);
-		struct err ignored = ERR_INIT;
-		(void)wire_send(s->sock, &b, NULL, 0, &ignored);
+		buf_free(&p.answer);     /* it may have come meanwhile */
 		return err_set(e, ERR_TIMEOUT, "session", "counting the files takes too long");
 	}
 	r = judge_answer(s, &p, WIRE_MEASURED, e);
 	if (r == 0) {
 		struct rdr rd = rdr_init(p.answer.data, p.answer.len);
-		ret->files = rdr_le64(&rd);
-		ret->directories = rdr_le64(&rd);
-		ret->others = rdr_le64(&rd);
-		ret->bytes = rdr_le64(&rd);
-		ret->errors = rdr_le64(&rd);
+		struct session_measure m = {
+			.files = rdr_le64(&rd),
+			.directories = rdr_le64(&rd),
+			.others = rdr_le64(&rd),
+			.bytes = rdr_le64(&rd),
+			.errors = rdr_le64(&rd),
+		};
 		if (rd.bad)
-			r = err_set(e, ERR_WORKER_PROTOCOL, "session", "the worker's count cannot be read");
+			r = session_broken(s, e, "its count");
+		else
+			*ret = m;
 	}
 	buf_free(&p.answer);
 	return r;

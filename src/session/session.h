@@ -150,7 +150,7 @@ ssize_t stream_read(struct stream *st, void *to, size_t max, struct err *e);
 /* As stream_read, waiting for the first byte. */
 ssize_t stream_read_wait(struct stream *st, void *to, size_t max, struct err *e);
 /* Calls wake(arg) once, from the pump's thread or at once from this one, when stream_read has something else to say than
- * STREAM_WAIT. Again only after a new call. */
+ * STREAM_WAIT. Again only after a new call. wake must not close the stream itself; the thread it wakes may. */
 void stream_on_ready(struct stream *st, void (*wake)(void *arg), void *arg);
 
 struct stream_progress {

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -19,6 +21,8 @@
 #else
 #define SANITIZED 0
 #endif
+
+enum { SEND_PATIENCE_S = 5 };
 
 /* The worker beside the running program, or where `make install` puts it from there. */
 static int find_worker(char *to, size_t size, struct err *e)
@@ -104,6 +108,10 @@ int session_spawn(const struct session_options *opt, int *ret_sock, pid_t *ret_p
 		return err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot make a worker's socket");
 	CLEANUP(fd_close) int ours = pair[0];
 	CLEANUP(fd_close) int theirs = pair[1];
+	/* A worker that takes nothing any more must not hold up whoever asks it. */
+	struct timeval patience = {.tv_sec = SEND_PATIENCE_S};
+	if (setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+		return err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot prepare a worker's socket");
 	pid_t pid;
 	int r = run(path, theirs, opt->log_fd, &pid);
 	if (r != 0)
@@ -112,6 +120,7 @@ int session_spawn(const struct session_options *opt, int *ret_sock, pid_t *ret_p
 	if (pidfd < 0) {
 		int errnum = errno;
 		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
 		return err_set_errno(e, ERR_WORKER_START, errnum, "session", "cannot watch the worker process");
 	}
 	(void)fcntl(pidfd, F_SETFD, FD_CLOEXEC);

@@ -70,10 +70,18 @@ void stream_wake(struct stream *st)
 {
 	pthread_mutex_lock(&st->wake_lock);
 	void (*wake)(void *) = st->wake;
+	void *arg = st->wake_arg;
 	st->wake = NULL;
-	if (wake)
-		wake(st->wake_arg);
 	pthread_mutex_unlock(&st->wake_lock);
+	/* The last touch: whoever is woken may close the stream at once. */
+	if (wake)
+		wake(arg);
+}
+
+static void stalled(struct stream *st)
+{
+	session_fail(st->session, ERR_TIMEOUT, "the worker reading this backup gave no data for %u seconds and was stopped",
+	             st->session->stall_timeout_ms / 1000);
 }
 
 void stream_check_stall(struct stream *st, uint64_t now)
@@ -83,9 +91,7 @@ void stream_check_stall(struct stream *st, uint64_t now)
 	pthread_mutex_unlock(&st->wake_lock);
 	uint64_t moved = atomic_load(&st->moved_ms);
 	if (waiting && now > moved && now - moved > st->session->stall_timeout_ms)
-		session_fail(st->session, ERR_TIMEOUT,
-		             "the worker reading this backup gave no data for %u seconds and was stopped",
-		             st->session->stall_timeout_ms / 1000);
+		stalled(st);
 }
 
 /* --- begin ---------------------------------------------------------------------------------------- */
@@ -201,6 +207,13 @@ static ssize_t stream_break(struct stream *st, struct err *e)
 	return e->code;
 }
 
+int stream_broken(struct stream *st, struct err *e, const char *what)
+{
+	if (st->failed.code == 0)
+		(void)session_broken(st->session, &st->failed, what);
+	return (int)stream_break(st, e);
+}
+
 /* The worker said DONE and the ring is empty: does what it counted agree with what came? */
 static ssize_t verify_end(struct stream *st, struct err *e)
 {
@@ -270,19 +283,21 @@ static void drain_event(struct stream *st)
 
 ssize_t stream_read_wait(struct stream *st, void *to, size_t max, struct err *e)
 {
+	uint64_t began = now_ms();
 	for (;;) {
 		ssize_t n = stream_read(st, to, max, e);
 		if (n != STREAM_WAIT)
 			return n;
-		struct pollfd p = {.fd = st->ring.data_fd, .events = POLLIN};
-		int r = poll(&p, 1, (int)st->session->stall_timeout_ms);
-		if (r > 0) {
-			drain_event(st);
-		} else if (r == 0 && now_ms() - atomic_load(&st->moved_ms) >= st->session->stall_timeout_ms) {
-			session_fail(st->session, ERR_TIMEOUT,
-			             "the worker reading this backup gave no data for %u seconds and was stopped",
-			             st->session->stall_timeout_ms / 1000);
+		/* Time alone counts: a worker that rings without sending anything is late as well. */
+		uint64_t moved = atomic_load(&st->moved_ms);
+		uint64_t waited = now_ms() - (moved > began ? moved : began);
+		if (waited >= st->session->stall_timeout_ms) {
+			stalled(st);
+			continue;
 		}
+		struct pollfd p = {.fd = st->ring.data_fd, .events = POLLIN};
+		if (poll(&p, 1, (int)(st->session->stall_timeout_ms - waited)) > 0)
+			drain_event(st);
 	}
 }
 
@@ -325,15 +340,6 @@ void stream_close(struct stream *st)
 		return;
 	if (st->watch)
 		pump_unwatch(st->watch, st->ring.data_fd);
-	pthread_mutex_lock(&st->session->lock);
-	bool running = !st->pending.done;
-	pthread_mutex_unlock(&st->session->lock);
-	if (running) {
-		CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
-		wire_begin(&b, WIRE_CANCEL, st->pending.request);
-		struct err ignored = ERR_INIT;
-		(void)wire_send(st->session->sock, &b, NULL, 0, &ignored);
-	}
-	session_forget(st->session, &st->pending);
+	session_cancel(st->session, &st->pending);
 	stream_free(st);
 }

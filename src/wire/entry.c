@@ -53,6 +53,12 @@ void wire_entry_put(struct buf *b, const struct wire_entry *en)
 	wire_put_str(b, en->target, en->target_len);
 }
 
+/* A name has no NUL and, unless it is a whole path, no slash. */
+static bool good_name(const char *name, size_t len)
+{
+	return name && len > 0 && !memchr(name, '\0', len) && (name[0] == '/' || !memchr(name, '/', len));
+}
+
 void wire_entry_get(struct rdr *r, struct wire_entry *ret)
 {
 	struct wire_entry en = {0};
@@ -61,12 +67,12 @@ void wire_entry_get(struct rdr *r, struct wire_entry *ret)
 	en.flags = rdr_le32(r);
 	en.ino = rdr_le64(r);
 	en.tree = rdr_le64(r);
-	if (en.kind >= ENTRY_KINDS)
+	if (en.kind >= ENTRY_KINDS || !good_name(en.name, en.name_len))
 		r->bad = true;
 	if (en.flags & ENTRY_BROKEN) {
 		en.error_code = (int)rdr_le32(r);
 		en.error_msg = wire_get_str(r, ERR_MSG_MAX, &en.error_len);
-		if (!err_code_known(en.error_code))
+		if (!wire_error_allowed(en.error_code))
 			r->bad = true;
 		*ret = en;
 		return;
@@ -122,20 +128,26 @@ void wire_volume_put(struct buf *b, const struct wire_volume *v)
 	                         (v->container ? VOLUME_CONTAINER : 0) | (v->is_default ? VOLUME_DEFAULT : 0)));
 }
 
+static void get_text(struct rdr *r, char *to, size_t size)
+{
+	wire_get_cstr(r, to, size);
+	wire_make_text(to);
+}
+
 void wire_volume_get(struct rdr *r, struct wire_volume *ret)
 {
 	struct wire_volume v = {.number = rdr_le32(r), .disk = rdr_le32(r), .parent = rdr_le32(r),
 	                        .partition = rdr_le32(r)};
-	wire_get_cstr(r, v.kind, sizeof(v.kind));
-	wire_get_cstr(r, v.table, sizeof(v.table));
-	wire_get_cstr(r, v.name, sizeof(v.name));
-	wire_get_cstr(r, v.label, sizeof(v.label));
-	wire_get_cstr(r, v.uuid, sizeof(v.uuid));
-	wire_get_cstr(r, v.type, sizeof(v.type));
-	wire_get_cstr(r, v.part_type, sizeof(v.part_type));
-	wire_get_cstr(r, v.part_type_name, sizeof(v.part_type_name));
-	wire_get_cstr(r, v.part_uuid, sizeof(v.part_uuid));
-	wire_get_cstr(r, v.reason, sizeof(v.reason));
+	get_text(r, v.kind, sizeof(v.kind));
+	get_text(r, v.table, sizeof(v.table));
+	get_text(r, v.name, sizeof(v.name));
+	get_text(r, v.label, sizeof(v.label));
+	get_text(r, v.uuid, sizeof(v.uuid));
+	get_text(r, v.type, sizeof(v.type));
+	get_text(r, v.part_type, sizeof(v.part_type));
+	get_text(r, v.part_type_name, sizeof(v.part_type_name));
+	get_text(r, v.part_uuid, sizeof(v.part_uuid));
+	get_text(r, v.reason, sizeof(v.reason));
 	v.offset = rdr_le64(r);
 	v.size = rdr_le64(r);
 	uint8_t flags = rdr_u8(r);

@@ -1,5 +1,7 @@
 #include "wire/wire.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,15 @@ void wire_begin(struct buf *b, enum wire_type type, uint32_t request)
 	wire_put_u32(b, request);
 }
 
+static int send_failed(int errnum, struct err *e)
+{
+	if (errnum == EPIPE || errnum == ECONNRESET)
+		return err_set(e, ERR_WORKER_DIED, "wire", "the other end has gone away");
+	if (errnum == EAGAIN || errnum == EWOULDBLOCK)
+		return err_set(e, ERR_TIMEOUT, "wire", "the other end does not take its control frames");
+	return err_set_errno(e, ERR_INTERNAL, errnum, "wire", "cannot send a control frame");
+}
+
 int wire_send(int sock, const struct buf *b, const int *fds, unsigned fd_count, struct err *e)
 {
 	int r = buf_ok(b, "wire", e);
@@ -78,11 +89,7 @@ int wire_send(int sock, const struct buf *b, const int *fds, unsigned fd_count, 
 	do
 		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-		return err_set(e, ERR_WORKER_DIED, "wire", "the other end has gone away");
-	if (n < 0)
-		return err_set_errno(e, ERR_INTERNAL, errno, "wire", "cannot send a control frame");
-	return 0;
+	return n < 0 ? send_failed(errno, e) : 0;
 }
 
 static void take_fds(struct msghdr *msg, struct wire_frame *f)
@@ -139,13 +146,18 @@ int wire_recv(int sock, enum wire_direction direction, unsigned phase, bool wait
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return WIRE_NOTHING;
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
+	if (n < 0 && errno == ECONNRESET)
 		return WIRE_CLOSED;
 	if (n < 0)
 		return err_set_errno(e, ERR_WORKER_PROTOCOL, errno, "wire", "cannot receive a control frame");
 
 	struct wire_frame f = {.payload = rdr_init(buf, (size_t)n)};
 	take_fds(&msg, &f);
+	if (n == 0) {
+		/* The end, or an empty packet, which may carry descriptors all the same. */
+		wire_frame_close_fds(&f);
+		return WIRE_CLOSED;
+	}
 	int r = check_frame(&f, (size_t)n, msg.msg_flags, direction, phase, e);
 	if (r < 0) {
 		wire_frame_close_fds(&f);
@@ -221,12 +233,39 @@ void wire_put_error(struct buf *b, const struct err *from)
 	wire_put_cstr(b, from->msg);
 }
 
+bool wire_error_allowed(int code)
+{
+	switch (code) {
+#define X(code) case code:
+	WIRE_ERRORS(X)
+#undef X
+		return true;
+	default:
+		return false;
+	}
+}
+
+void wire_make_text(char *s)
+{
+	size_t len = strlen(s);
+	for (size_t i = 0; i < len;) {
+		unsigned n = utf8_sequence((const uint8_t *)s + i, len - i);
+		bool control = (n == 1 && ((unsigned char)s[i] < ' ' || s[i] == 0x7f)) ||
+		               (n == 2 && (unsigned char)s[i] == 0xc2 && (unsigned char)s[i + 1] < 0xa0);
+		size_t step = n > 0 ? n : 1;
+		if (n == 0 || control)
+			memset(s + i, '?', step);
+		i += step;
+	}
+}
+
 int wire_get_error(struct rdr *r, struct err *e)
 {
 	int code = (int)rdr_le32(r);
 	char msg[ERR_MSG_MAX];
 	wire_get_cstr(r, msg, sizeof(msg));
-	if (r->bad || !err_code_known(code))
+	wire_make_text(msg);
+	if (r->bad || !wire_error_allowed(code))
 		return err_set(e, ERR_WORKER_PROTOCOL, "wire", "the worker sent an error that cannot be read");
 	return err_set(e, code, "worker", "%s", msg);
 }

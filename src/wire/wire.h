@@ -106,7 +106,7 @@ void wire_begin(struct buf *b, enum wire_type type, uint32_t request);
 #define WIRE_BUF_INIT BUF_INIT(WIRE_FRAME_MAX)
 
 /* Sends the frame composed in b. ERR_WORKER_DIED where the other end is gone, ERR_INTERNAL where the
- * frame breaks the list. Blocks while the socket is full. */
+ * frame breaks the list. Blocks while the socket is full; with a send time-out on it (SO_SNDTIMEO): ERR_TIMEOUT. */
 int wire_send(int sock, const struct buf *b, const int *fds, unsigned fd_count, struct err *e);
 
 /* Receives one frame that may come `direction`-wards in `phase`; buf: WIRE_FRAME_MAX bytes.
@@ -128,9 +128,27 @@ const char *wire_get_str(struct rdr *r, size_t max, size_t *ret_len);
 /* Copies a string into a char array of `size`, NUL-terminated; a string that does not fit, or holds a NUL, is bad. */
 void wire_get_cstr(struct rdr *r, char *to, size_t size);
 
+/* The errors a worker may answer with: those of images, volumes, files and requests. What concerns the catalog, the
+ * mounts or the worker's own life is for the client to say. */
+#define WIRE_ERRORS(X)                                                                              \
+	X(ERR_INTERNAL) X(ERR_NO_MEMORY) X(ERR_INVALID) X(ERR_PATH_INVALID) X(ERR_NOT_FOUND)        \
+	X(ERR_NOT_DIRECTORY) X(ERR_IS_DIRECTORY) X(ERR_NOT_FILE) X(ERR_LINK_LOOP) X(ERR_IO)         \
+	X(ERR_LIMIT) X(ERR_IMAGE_UNREADABLE) X(ERR_IMAGE_CORRUPT) X(ERR_IMAGE_UNSUPPORTED)          \
+	X(ERR_IMAGE_ENCRYPTED) X(ERR_IMAGE_LAYER_MISSING) X(ERR_IMAGE_BACKING_REFUSED)              \
+	X(ERR_VOLUME_NOT_FOUND) X(ERR_VOLUME_UNSUPPORTED) X(ERR_VOLUME_LOCKED) X(ERR_VOLUME_CORRUPT) \
+	X(ERR_VOLUME_INCOMPLETE) X(ERR_KEY_WRONG) X(ERR_FS_CORRUPT) X(ERR_FS_UNSUPPORTED)           \
+	X(ERR_FILE_CORRUPT) X(ERR_FILE_ENCRYPTED) X(ERR_FILE_OFFLINE) X(ERR_FILE_UNSUPPORTED)       \
+	X(ERR_CANCELLED) X(ERR_SANDBOX) X(ERR_WORKER_PROTOCOL)
+
+bool wire_error_allowed(int code);
+
+/* Makes a NUL-terminated string of a worker fit to be shown: control characters and bytes that are not UTF-8 become
+ * '?'. */
+void wire_make_text(char *s);
+
 /* WIRE_ERROR payload from and to a struct err. */
 void wire_put_error(struct buf *b, const struct err *from);
-/* Fills *e from a frame; returns its code. A code that is none becomes ERR_WORKER_PROTOCOL. */
+/* Fills *e from a frame; returns its code. A code that is none of WIRE_ERRORS becomes ERR_WORKER_PROTOCOL. */
 int wire_get_error(struct rdr *r, struct err *e);
 
 #endif
