@@ -52,8 +52,8 @@ fuzz:
 	@tools/fuzz $(FUZZ_SECONDS)
 
 install: build
-	@meson configure build -Dprefix=$(PREFIX) >/dev/null
-	@DESTDIR="$(DESTDIR)" meson install -C build --no-rebuild --quiet 2>/dev/null || DESTDIR="$(DESTDIR)" meson install -C build
+	@meson configure build -Dprefix=$(PREFIX)
+	@DESTDIR="$(DESTDIR)" meson install -C build --quiet
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz
