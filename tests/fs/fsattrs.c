@@ -100,7 +100,8 @@ static void show(struct place *at)
 	struct err e = ERR_INIT;
 	struct fs_stat st;
 	if (fs_xattrs(fs, at->id, show_xattr, at, &e) < 0 || fs_streams(fs, at->id, show_stream, at, &e) < 0 ||
-	    fs_stat(fs, at->id, &st, &e) < 0 || (st.type == FS_DIRECTORY && fs_readdir(fs, at->id, 0, child, at, &e) < 0))
+	    fs_stat(fs, at->id, &st, &e) < 0 || (st.type == FS_DIRECTORY && fs_readdir(fs, at->id, 0, child, at,
+	                                                                               &e) < 0))
 		complain(at, &e);
 }
 

@@ -76,7 +76,8 @@ static void lzx_stored(void **state)
 {
 	(void)state;
 	/* type 3, length 8 in 16 bits, padding, three distances, the bytes. */
-	static const uint8_t in[] = {0x00, 0x60, 0x00, 0x80, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 'v', 'e', 'r', 'b', 'a', 't', 'i', 'm'};
+	static const uint8_t in[] = {0x00, 0x60, 0x00, 0x80, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 'v', 'e', 'r', 'b',
+	                             'a', 't', 'i', 'm'};
 	uint8_t out[8];
 	assert_true(lzx_decompress(in, sizeof(in), out, sizeof(out)));
 	assert_memory_equal(out, "verbatim", 8);
@@ -139,7 +140,8 @@ static void runs_of_all_kinds(void **state)
 	assert_int_equal(add(&r, more, sizeof(more), 14, 14), 0);
 	static const struct {
 		uint64_t vcn, lcn, left;
-	} want[] = {{0, 100, 3}, {2, 102, 1}, {3, NTFS_HOLE, 5}, {7, NTFS_HOLE, 1}, {8, 40, 6}, {13, 45, 1}, {14, 999, 1}};
+	} want[] = {{0, 100, 3}, {2, 102, 1}, {3, NTFS_HOLE, 5}, {7, NTFS_HOLE, 1}, {8, 40, 6}, {13, 45, 1}, {14, 999,
+	                                                                                                      1}};
 	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
 		uint64_t lcn, left;
 		assert_true(ntfs_runs_find(&r, want[i].vcn, &lcn, &left));
@@ -236,11 +238,16 @@ static void boot_bad(void **state)
 		unsigned off, len;
 		uint64_t value;
 	} bad[] = {
-		{"another OEM name", 3, 8, 0x2020205346414645}, {"sectors of 0", 11, 2, 0},     {"sectors of 1000", 11, 2, 1000},
-		{"clusters of 0", 13, 1, 0},                    {"clusters of 3", 13, 1, 3},    {"clusters of 4 MiB", 13, 1, 0xF3},
-		{"reserved sectors", 14, 2, 1},                 {"FATs", 16, 1, 2},             {"no sectors", 40, 8, 0},
-		{"sectors without end", 40, 8, UINT64_MAX},     {"MFT outside", 48, 8, 10000},  {"mirror outside", 56, 8, UINT64_MAX},
-		{"records of 0", 64, 1, 0},                     {"records of 16", 64, 1, 0xFC}, {"records of 2^127", 64, 1, 0x81},
+		{"another OEM name", 3, 8, 0x2020205346414645}, {"sectors of 0", 11, 2, 0},     {"sectors of 1000", 11,
+		                                                                                 2, 1000},
+		{"clusters of 0", 13, 1, 0},                    {"clusters of 3", 13, 1, 3},    {"clusters of 4 MiB",
+		                                                                                 13, 1, 0xF3},
+		{"reserved sectors", 14, 2, 1},                 {"FATs", 16, 1, 2},             {"no sectors", 40, 8,
+		                                                                                 0},
+		{"sectors without end", 40, 8, UINT64_MAX},     {"MFT outside", 48, 8, 10000},  {"mirror outside", 56,
+		                                                                                 8, UINT64_MAX},
+		{"records of 0", 64, 1, 0},                     {"records of 16", 64, 1, 0xFC}, {"records of 2^127", 64,
+		                                                                                 1, 0x81},
 		{"index blocks of 0", 68, 1, 0},
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -260,7 +267,8 @@ static void ea_lists(void **state)
 {
 	(void)state;
 	/* name "A", value "xy", at 12 again: name "BC", no value */
-	static const uint8_t list[] = {12, 0, 0, 0, 0, 1, 2, 0, 'A', 0, 'x', 'y', 12, 0, 0, 0, 0, 2, 0, 0, 'B', 'C', 0, 0};
+	static const uint8_t list[] = {12, 0, 0, 0, 0, 1, 2, 0, 'A', 0, 'x', 'y', 12, 0, 0, 0, 0, 2, 0, 0, 'B', 'C', 0,
+	                               0};
 	const char *name;
 	const uint8_t *value;
 	size_t name_len, value_len, off = 0;

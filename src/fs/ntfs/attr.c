@@ -38,8 +38,8 @@ static int decode_nonresident(const uint8_t *p, uint32_t len, uint64_t no, struc
 	return 0;
 }
 
-int ntfs_attr_decode(const uint8_t *rec, uint32_t used, size_t off, uint64_t no, struct ntfs_attr *ret, uint32_t *ret_len,
-                     struct err *e)
+int ntfs_attr_decode(const uint8_t *rec, uint32_t used, size_t off, uint64_t no, struct ntfs_attr *ret,
+                     uint32_t *ret_len, struct err *e)
 {
 	if (!range_inside(off, 4, used))
 		return bad(no, "its attributes have no end", e);
@@ -123,7 +123,8 @@ static int load_extension(struct ntfs_inode *ino, uint64_t ref, struct err *e)
 	if (!(ino->ext_head.flags & NTFS_RECORD_IN_USE) || ntfs_ref_no(ino->ext_head.base) != ino->no ||
 	    (ntfs_ref_seq(ref) != 0 && ino->ext_head.seq != ntfs_ref_seq(ref)))
 		return err_set(e, ERR_FILE_CORRUPT, "ntfs",
-		               "MFT record %" PRIu64 " names record %" PRIu64 " as its extension, which is not", ino->no, no);
+		               "MFT record %" PRIu64 " names record %" PRIu64 " as its extension, which is not", ino->no,
+		               no);
 	ino->ext_no = no;
 	return 0;
 }
@@ -189,14 +190,17 @@ static int attr_of_entry(struct ntfs_inode *ino, const struct list_entry *le, st
 
 static bool wanted(const struct ntfs_attrs *it, uint32_t type, const uint8_t *name, unsigned name_units)
 {
-	return (it->type == 0 || it->type == type) && (!it->by_name || same_name(it->name, it->name_units, name, name_units));
+	if (it->type != 0 && it->type != type)
+		return false;
+	return !it->by_name || same_name(it->name, it->name_units, name, name_units);
 }
 
 int ntfs_attrs_next(struct ntfs_attrs *it, struct ntfs_attr *ret, struct err *e)
 {
 	struct ntfs_inode *ino = it->ino;
 	if (it->seen++ >= NTFS_ATTRS_MAX)
-		return err_set(e, ERR_LIMIT, "ntfs", "MFT record %" PRIu64 " has more than %d attributes", ino->no, NTFS_ATTRS_MAX);
+		return err_set(e, ERR_LIMIT, "ntfs", "MFT record %" PRIu64 " has more than %d attributes", ino->no,
+		               NTFS_ATTRS_MAX);
 	int r;
 	if (!ino->list) {
 		if (it->off == 0)
@@ -214,8 +218,8 @@ int ntfs_attrs_next(struct ntfs_attrs *it, struct ntfs_attr *ret, struct err *e)
 	return r;
 }
 
-int ntfs_attr_find(struct ntfs_inode *ino, uint32_t type, const uint8_t *name, unsigned name_units, struct ntfs_attr *ret,
-                   struct err *e)
+int ntfs_attr_find(struct ntfs_inode *ino, uint32_t type, const uint8_t *name, unsigned name_units,
+                   struct ntfs_attr *ret, struct err *e)
 {
 	struct ntfs_attrs it = {.ino = ino, .type = type, .by_name = true, .name = name, .name_units = name_units};
 	int r = ntfs_attrs_next(&it, ret, e);

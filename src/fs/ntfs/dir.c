@@ -97,7 +97,8 @@ static int dir_open(struct ntfs *ntfs, struct fs_id id, struct ntfs_dir **ret, s
 		r = ntfs_index_open(&ino, "$I30", &d->ix, e);
 	ntfs_inode_put(&ino);
 	if (r == 0 && d->ix.view)
-		r = err_set(e, ERR_FILE_CORRUPT, "ntfs", "the index of MFT record %" PRIu64 " is not one of names", id.ino);
+		r = err_set(e, ERR_FILE_CORRUPT, "ntfs", "the index of MFT record %" PRIu64 " is not one of names",
+		            id.ino);
 	if (r == 0 && !(d->block = malloc(d->ix.block_size)))
 		r = err_no_memory(e, "ntfs");
 	if (r < 0) {
@@ -183,7 +184,8 @@ static int give(struct ntfs_dir *d, fs_dirent_fn *fn, void *arg)
 	if (d->kind == NTFS_WALK_BROKEN) {
 		de.broken = &d->walk.broken;
 	} else if (!decode_name(&d->current, &k)) {
-		err_set(&why, ERR_FILE_CORRUPT, "ntfs", "an entry of the directory of MFT record %" PRIu64 " is malformed", d->id.ino);
+		err_set(&why, ERR_FILE_CORRUPT, "ntfs",
+		        "an entry of the directory of MFT record %" PRIu64 " is malformed", d->id.ino);
 		de.broken = &why;
 	} else {
 		de.name_len = text_from_utf16le(k.name, k.units, name);

@@ -99,7 +99,8 @@ static int open_reparse(struct ntfs_inode *ino, struct ntfs_file *f, struct err 
 	if (rp.tag == NTFS_TAG_DEDUP && has_hole(&f->data))
 		return err_set(e, ERR_FILE_OFFLINE, "ntfs", "the file's bytes are in the volume's deduplication store");
 	if (is_offline(&std, rp.tag, &f->data))
-		return err_set(e, ERR_FILE_OFFLINE, "ntfs", "the file is a placeholder: its bytes are in a cloud or on archive storage");
+		return err_set(e, ERR_FILE_OFFLINE, "ntfs",
+		               "the file is a placeholder: its bytes are in a cloud or on archive storage");
 	return 0;
 }
 

@@ -94,7 +94,8 @@ int ntfs_index_open(struct ntfs_inode *ino, const char *name, struct ntfs_index 
 	if (r == 0)
 		r = ntfs_stream_open_ascii(ino, NTFS_AT_INDEX_ALLOCATION, name, &ix.alloc, e);
 	if (r >= 0 && ix.alloc.size / ix.block_size > NTFS_BLOCKS_MAX)
-		r = err_set(e, ERR_LIMIT, "ntfs", "the index of MFT record %" PRIu64 " has more than %d blocks", ino->no,
+		r = err_set(e, ERR_LIMIT, "ntfs", "the index of MFT record %" PRIu64 " has more than %d blocks",
+		            ino->no,
 		            NTFS_BLOCKS_MAX);
 	if (r < 0) {
 		ntfs_index_close(&ix);
@@ -135,8 +136,8 @@ static int read_block(const struct ntfs_index *ix, uint64_t block, uint8_t *buf,
 	return decode_node(ix, buf, BLOCK_HEADER, ix->block_size, ret, e);
 }
 
-int ntfs_index_find(const struct ntfs_index *ix, ntfs_key_fn *cmp, const void *want, uint8_t *buf, struct ntfs_entry *ret,
-                    struct err *e)
+int ntfs_index_find(const struct ntfs_index *ix, ntfs_key_fn *cmp, const void *want, uint8_t *buf,
+                    struct ntfs_entry *ret, struct err *e)
 {
 	struct ntfs_node node = ix->root;
 	for (unsigned depth = 0; depth < NTFS_DEPTH_MAX; depth++) {

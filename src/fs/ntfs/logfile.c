@@ -119,9 +119,11 @@ void ntfs_check_clean(struct ntfs *ntfs)
 	else if (flags & VOLUME_DIRTY)
 		fs_warn(&ntfs->fs, "the volume is marked dirty: Windows would check it at its next start");
 	if (hibernated(ntfs))
-		fs_warn(&ntfs->fs, "Windows is hibernated on this volume (or shut down with fast start-up): what it had not yet "
+		fs_warn(&ntfs->fs,
+		        "Windows is hibernated on this volume (or shut down with fast start-up): what it had not yet "
 		                   "written is missing here");
 	if (!log_clean(ntfs))
-		fs_warn(&ntfs->fs, "the volume was not shut down properly and $LogFile was not replayed: the newest changes may be "
+		fs_warn(&ntfs->fs,
+		        "the volume was not shut down properly and $LogFile was not replayed: the newest changes may be "
 		                   "incomplete");
 }

@@ -38,7 +38,8 @@ int ntfs_upcase_load(struct ntfs *ntfs, struct err *e)
 		for (unsigned i = 0; i < NTFS_UPCASE_UNITS; i++)
 			ntfs->upcase[i] = get_le16(raw + 2 * i);
 	} else if (r != ERR_NO_MEMORY) {
-		fs_warn(&ntfs->fs, "$UpCase cannot be read (%s): names with letters beyond ASCII may not be found", e->msg);
+		fs_warn(&ntfs->fs, "$UpCase cannot be read (%s): names with letters beyond ASCII may not be found",
+		        e->msg);
 		err_clear(e);
 		ascii_upcase(ntfs->upcase);
 		r = 0;

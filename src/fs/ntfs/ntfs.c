@@ -71,7 +71,8 @@ static int map_mft(struct ntfs *ntfs, struct ntfs_inode *ino, struct err *e)
 
 int ntfs_mount_mft(struct ntfs *ntfs, struct err *e)
 {
-	uint64_t size = ntfs->boot.record_size, clusters = (size + ntfs->boot.cluster_size - 1) / ntfs->boot.cluster_size;
+	uint64_t size = ntfs->boot.record_size, cluster = ntfs->boot.cluster_size;
+	uint64_t clusters = (size + cluster - 1) / cluster;
 	if (clusters > ntfs->boot.clusters - ntfs->boot.mft_lcn)
 		return err_set(e, ERR_FS_CORRUPT, "ntfs", "the MFT lies outside the volume");
 	ntfs->mft = (struct ntfs_stream){.ntfs = ntfs, .size = size, .initialised = size};
@@ -168,7 +169,8 @@ static int check_root(struct ntfs *ntfs, struct err *e)
 	struct err why = ERR_INIT;
 	int r = ntfs_inode_get(ntfs, NTFS_ROOT_NO, 0, &ino, &why);
 	if (r < 0)
-		return err_set(e, r == ERR_FILE_CORRUPT ? ERR_FS_CORRUPT : r, "ntfs", "the root directory cannot be read: %s", why.msg);
+		return err_set(e, r == ERR_FILE_CORRUPT ? ERR_FS_CORRUPT : r, "ntfs",
+		               "the root directory cannot be read: %s", why.msg);
 	bool is_dir = ntfs_inode_is_dir(&ino);
 	ntfs->root_seq = ino.head.seq;
 	ntfs_inode_put(&ino);

@@ -196,12 +196,12 @@ struct ntfs_attrs {                      /* a walk; = {.ino = …} for all attri
 /* 1 and *ret, or 0 at the end. A file with an attribute list gives the pieces in the list's order. */
 int ntfs_attrs_next(struct ntfs_attrs *it, struct ntfs_attr *ret, struct err *e);
 /* The (first piece of the) attribute of that type and name, compared unit by unit; 1, or 0 where there is none. */
-int ntfs_attr_find(struct ntfs_inode *ino, uint32_t type, const uint8_t *name, unsigned name_units, struct ntfs_attr *ret,
-                   struct err *e);
+int ntfs_attr_find(struct ntfs_inode *ino, uint32_t type, const uint8_t *name, unsigned name_units,
+                   struct ntfs_attr *ret, struct err *e);
 bool ntfs_attr_named(const struct ntfs_attr *a, const char *ascii);
 /* Decodes the attribute at `off` of a record; *ret_len 0 at the end mark. */
-int ntfs_attr_decode(const uint8_t *rec, uint32_t used, size_t off, uint64_t no, struct ntfs_attr *ret, uint32_t *ret_len,
-                     struct err *e);
+int ntfs_attr_decode(const uint8_t *rec, uint32_t used, size_t off, uint64_t no, struct ntfs_attr *ret,
+                     uint32_t *ret_len, struct err *e);
 
 /* --- stream.c: an attribute as bytes --------------------------------------------------------------- */
 
@@ -218,7 +218,8 @@ struct ntfs_stream {
 /* 1 and *ret, or 0 where there is no such attribute. */
 int ntfs_stream_open(struct ntfs_inode *ino, uint32_t type, const uint8_t *name, unsigned name_units,
                      struct ntfs_stream *ret, struct err *e);
-int ntfs_stream_open_ascii(struct ntfs_inode *ino, uint32_t type, const char *name, struct ntfs_stream *ret, struct err *e);
+int ntfs_stream_open_ascii(struct ntfs_inode *ino, uint32_t type, const char *name, struct ntfs_stream *ret,
+                           struct err *e);
 void ntfs_stream_close(struct ntfs_stream *s);
 /* What lies at off, compression left aside: resident values are FS_EXTENT_ENCODED. */
 int ntfs_stream_extent(const struct ntfs_stream *s, uint64_t off, uint64_t len, struct fs_extent *ret, struct err *e);
@@ -275,8 +276,8 @@ void ntfs_index_close(struct ntfs_index *ix);
 /* How the wanted key stands to an entry's: < 0 before it, 0 equal. */
 typedef int ntfs_key_fn(const struct ntfs *ntfs, const void *want, const struct ntfs_entry *entry);
 /* Descends to an equal entry: 1 and *ret (pointing into `buf`, block_size bytes, or the root), or 0. */
-int ntfs_index_find(const struct ntfs_index *ix, ntfs_key_fn *cmp, const void *want, uint8_t *buf, struct ntfs_entry *ret,
-                    struct err *e);
+int ntfs_index_find(const struct ntfs_index *ix, ntfs_key_fn *cmp, const void *want, uint8_t *buf,
+                    struct ntfs_entry *ret, struct err *e);
 
 struct ntfs_level {
 	uint8_t *buf;                    /* owned; NULL at the root */
@@ -387,7 +388,8 @@ int ntfs_units_extent(struct ntfs_units *u, uint64_t off, uint64_t len, struct f
 int ntfs_units_read(struct ntfs_units *u, uint64_t off, void *to, size_t len, struct err *e);
 
 /* size: bytes of the file decompressed. */
-int ntfs_wof_open(struct ntfs_inode *ino, const struct ntfs_reparse *rp, uint64_t size, struct ntfs_wof **ret, struct err *e);
+int ntfs_wof_open(struct ntfs_inode *ino, const struct ntfs_reparse *rp, uint64_t size, struct ntfs_wof **ret,
+                  struct err *e);
 void ntfs_wof_close(struct ntfs_wof *w);
 int ntfs_wof_read(struct ntfs_wof *w, uint64_t off, void *to, size_t len, struct err *e);
 

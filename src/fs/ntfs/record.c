@@ -110,7 +110,8 @@ static int read_mirror(struct ntfs *ntfs, uint64_t no, uint8_t *buf, struct err 
 int ntfs_record_read(struct ntfs *ntfs, uint64_t no, uint8_t *buf, struct ntfs_record *ret, struct err *e)
 {
 	if (no >= ntfs->mft.size / ntfs->boot.record_size)
-		return err_set(e, ERR_FILE_CORRUPT, "ntfs", "MFT record %" PRIu64 " lies behind the end of the MFT", no);
+		return err_set(e, ERR_FILE_CORRUPT, "ntfs", "MFT record %" PRIu64 " lies behind the end of the MFT",
+		               no);
 	int r = read_main(ntfs, no, buf, e);
 	if (r < 0 && r != ERR_NO_MEMORY && no < MIRRORED) {
 		struct err second = ERR_INIT;
@@ -118,7 +119,8 @@ int ntfs_record_read(struct ntfs *ntfs, uint64_t no, uint8_t *buf, struct ntfs_r
 			err_clear(e);
 			r = 0;
 			if (!(ntfs->mirror_used & 1u << no))
-				fs_warn(&ntfs->fs, "MFT record %" PRIu64 " is damaged; its copy in $MFTMirr is used", no);
+				fs_warn(&ntfs->fs, "MFT record %" PRIu64 " is damaged; its copy in $MFTMirr is used",
+				        no);
 			ntfs->mirror_used |= 1u << no;
 		}
 	}

@@ -25,7 +25,8 @@ enum {
 
 static int bad(const struct ntfs_inode *ino, struct err *e)
 {
-	return err_set(e, ERR_FILE_CORRUPT, "ntfs", "the reparse point of MFT record %" PRIu64 " is malformed", ino->no);
+	return err_set(e, ERR_FILE_CORRUPT, "ntfs", "the reparse point of MFT record %" PRIu64 " is malformed",
+	               ino->no);
 }
 
 int ntfs_reparse_get(struct ntfs_inode *ino, struct ntfs_reparse *ret, struct err *e)
@@ -196,9 +197,9 @@ static bool system_volume(struct ntfs *ntfs)
 	uint8_t p[2 * sizeof(name)];
 	for (size_t i = 0; i < sizeof(name) - 1; i++)
 		put_le16(p + 2 * i, (uint8_t)name[i]);
+	struct units path = {.p = p, .count = sizeof(name) - 1};
 	if (ntfs->system_volume == NTFS_SYSTEM_UNKNOWN)
-		ntfs->system_volume = path_exists(ntfs, (struct units){.p = p, .count = sizeof(name) - 1}) ? NTFS_SYSTEM_YES
-		                                                                                        : NTFS_SYSTEM_NO;
+		ntfs->system_volume = path_exists(ntfs, path) ? NTFS_SYSTEM_YES : NTFS_SYSTEM_NO;
 	return ntfs->system_volume == NTFS_SYSTEM_YES;
 }
 
@@ -212,8 +213,8 @@ static bool is_this_volume(struct ntfs *ntfs, uint16_t letter, struct units path
 /* \??\X:\path, the NT form of an absolute path. */
 static void add_absolute(struct ntfs *ntfs, struct units target, struct buf *ret)
 {
-	bool nt = unit(target, 0) == '\\' && (unit(target, 1) == '?' || unit(target, 1) == '\\') && unit(target, 2) == '?' &&
-	          unit(target, 3) == '\\';
+	bool nt = unit(target, 0) == '\\' && (unit(target, 1) == '?' || unit(target, 1) == '\\') &&
+	          unit(target, 2) == '?' && unit(target, 3) == '\\';
 	struct units drive = nt ? behind(target, 4) : target;
 	struct units path = behind(drive, 2);
 	bool with_letter = is_letter(unit(drive, 0)) && unit(drive, 1) == ':' && unit(path, 0) == '\\' &&

@@ -52,8 +52,8 @@ int ntfs_runs_add(struct ntfs_runs *r, uint64_t volume_clusters, const uint8_t *
 {
 	if (lowest != r->end)
 		return err_set(e, ERR_FILE_CORRUPT, "ntfs",
-		               "a piece of a run list starts at cluster %" PRIu64 " of its file instead of %" PRIu64, lowest,
-		               r->end);
+		               "a piece of a run list starts at cluster %" PRIu64 " of its file instead of %" PRIu64,
+		               lowest, r->end);
 	uint64_t lcn = 0;
 	for (size_t i = 0; i < len && pairs[i] != 0;) {
 		unsigned len_bytes = pairs[i] & 0x0F, lcn_bytes = pairs[i] >> 4;
@@ -76,7 +76,8 @@ int ntfs_runs_add(struct ntfs_runs *r, uint64_t volume_clusters, const uint8_t *
 	}
 	/* highest is -1 for an empty attribute. */
 	if (r->end != highest + 1)
-		return err_set(e, ERR_FILE_CORRUPT, "ntfs", "a run list ends at cluster %" PRIu64 " of its file instead of %" PRIu64,
+		return err_set(e, ERR_FILE_CORRUPT, "ntfs",
+		               "a run list ends at cluster %" PRIu64 " of its file instead of %" PRIu64,
 		               r->end, highest + 1);
 	return 0;
 }

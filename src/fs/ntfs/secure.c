@@ -94,7 +94,8 @@ static int place_by_index(struct ntfs_inode *secure, uint32_t id, uint64_t *ret_
 }
 
 /* The same by going through $SDS. */
-static int place_by_scan(const struct ntfs_stream *sds, uint32_t id, uint64_t *ret_off, uint32_t *ret_len, struct err *e)
+static int place_by_scan(const struct ntfs_stream *sds, uint32_t id, uint64_t *ret_off, uint32_t *ret_len,
+                         struct err *e)
 {
 	uint64_t off = 0;
 	for (unsigned i = 0; i < SDS_ENTRIES_MAX && range_inside(off, SDS_HEADER, sds->size); i++) {
@@ -118,7 +119,8 @@ static int place_by_scan(const struct ntfs_stream *sds, uint32_t id, uint64_t *r
 	return 0;
 }
 
-static int load_descriptor(const struct ntfs_stream *sds, uint64_t off, uint32_t len, uint32_t id, uint8_t **ret, struct err *e)
+static int load_descriptor(const struct ntfs_stream *sds, uint64_t off, uint32_t len, uint32_t id, uint8_t **ret,
+                           struct err *e)
 {
 	if (len < SDS_HEADER || len > FS_XATTR_VALUE_MAX || !range_inside(off, len, sds->size))
 		return err_set(e, ERR_FILE_CORRUPT, "ntfs", "security descriptor %" PRIu32 " lies outside $Secure", id);
@@ -197,7 +199,8 @@ int ntfs_xattrs(struct fs *fs, struct fs_id id, fs_xattr_fn *fn, void *arg, stru
 	if (r == 0)
 		r = give_plain(&ino, NTFS_AT_OBJECT_ID, OBJECT_ID_MAX, "system.ntfs_object_id", fn, arg, e);
 	if (r == 0)
-		r = give_plain(&ino, NTFS_AT_REPARSE_POINT, NTFS_REPARSE_MAX + 8, "system.ntfs_reparse_data", fn, arg, e);
+		r = give_plain(&ino, NTFS_AT_REPARSE_POINT, NTFS_REPARSE_MAX + 8, "system.ntfs_reparse_data", fn, arg,
+		               e);
 	if (r == 0)
 		r = give_eas(&ino, fn, arg, e);
 	ntfs_inode_put(&ino);

@@ -39,7 +39,8 @@ int ntfs_stream_open(struct ntfs_inode *ino, uint32_t type, const uint8_t *name,
 		if (!found)
 			r = take_first(&s, &a, e);
 		if (r >= 0 && !a.resident)
-			r = ntfs_runs_add(&s.runs, ino->ntfs->boot.clusters, a.pairs, a.pairs_len, a.lowest, a.highest, e);
+			r = ntfs_runs_add(&s.runs, ino->ntfs->boot.clusters, a.pairs, a.pairs_len, a.lowest, a.highest,
+			                  e);
 		if (r < 0)
 			break;
 		found = true;
@@ -63,7 +64,8 @@ static unsigned ascii_units(const char *s, uint8_t to[2 * 32])
 	return n;
 }
 
-int ntfs_stream_open_ascii(struct ntfs_inode *ino, uint32_t type, const char *name, struct ntfs_stream *ret, struct err *e)
+int ntfs_stream_open_ascii(struct ntfs_inode *ino, uint32_t type, const char *name, struct ntfs_stream *ret,
+                           struct err *e)
 {
 	uint8_t units[2 * 32];
 	unsigned n = ascii_units(name, units);
@@ -84,7 +86,8 @@ int ntfs_stream_extent(const struct ntfs_stream *s, uint64_t off, uint64_t len, 
 	uint32_t cluster = s->ntfs->boot.cluster_size;
 	uint64_t lcn, left, inside = off % cluster;
 	if (!ntfs_runs_find(&s->runs, off / cluster, &lcn, &left))
-		return err_set(e, ERR_FILE_CORRUPT, "ntfs", "the file's run list ends before its size of %" PRIu64 " bytes", s->size);
+		return err_set(e, ERR_FILE_CORRUPT, "ntfs",
+		               "the file's run list ends before its size of %" PRIu64 " bytes", s->size);
 	len = min_u64(len, s->initialised - off);
 	len = min_u64(len, left * cluster - inside);
 	if (lcn == NTFS_HOLE) {
@@ -95,7 +98,8 @@ int ntfs_stream_extent(const struct ntfs_stream *s, uint64_t off, uint64_t len, 
 	if (at >= s->ntfs->fs.blk->size)
 		return err_set(e, ERR_FILE_CORRUPT, "ntfs",
 		               "the file's clusters at byte %" PRIu64 " lie behind the end of the volume's device", at);
-	*ret = (struct fs_extent){.kind = FS_EXTENT_DATA, .len = min_u64(len, s->ntfs->fs.blk->size - at), .vol_off = at};
+	*ret = (struct fs_extent){.kind = FS_EXTENT_DATA, .len = min_u64(len, s->ntfs->fs.blk->size - at),
+	                          .vol_off = at};
 	return 0;
 }
 
@@ -103,7 +107,8 @@ int ntfs_stream_read(const struct ntfs_stream *s, uint64_t off, void *to, size_t
 {
 	uint8_t *p = to;
 	if (!range_inside(off, len, s->size))
-		return err_set(e, ERR_FILE_CORRUPT, "ntfs", "an attribute of %" PRIu64 " bytes ends before byte %" PRIu64, s->size,
+		return err_set(e, ERR_FILE_CORRUPT, "ntfs",
+		               "an attribute of %" PRIu64 " bytes ends before byte %" PRIu64, s->size,
 		               off);
 	if (s->data) {
 		memcpy(p, s->data + off, len);
@@ -137,7 +142,8 @@ int ntfs_attr_load(struct ntfs_inode *ino, uint32_t type, const char *name, size
 	uint8_t *p = NULL;
 	size_t len = 0;
 	if (s.size > max) {
-		r = err_set(e, ERR_FILE_CORRUPT, "ntfs", "MFT record %" PRIu64 " has an attribute 0x%x of %" PRIu64 " bytes", ino->no,
+		r = err_set(e, ERR_FILE_CORRUPT, "ntfs",
+		            "MFT record %" PRIu64 " has an attribute 0x%x of %" PRIu64 " bytes", ino->no,
 		            type, s.size);
 		goto out;
 	}

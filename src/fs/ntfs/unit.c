@@ -48,11 +48,13 @@ void ntfs_units_close(struct ntfs_units *u)
 }
 
 /* What a unit is; *ret_clusters: how many clusters stand before its hole. */
-static int classify(const struct ntfs_units *u, uint64_t unit, enum unit_kind *ret, uint64_t *ret_clusters, struct err *e)
+static int classify(const struct ntfs_units *u, uint64_t unit, enum unit_kind *ret, uint64_t *ret_clusters,
+                    struct err *e)
 {
 	uint64_t per_unit = 1ull << u->s->unit_shift, vcn = unit << u->s->unit_shift, stored = 0, lcn, left;
 	if (!ntfs_runs_find(&u->s->runs, vcn, &lcn, &left))
-		return err_set(e, ERR_FILE_CORRUPT, "ntfs", "the file's run list ends before its size of %" PRIu64 " bytes",
+		return err_set(e, ERR_FILE_CORRUPT, "ntfs",
+		               "the file's run list ends before its size of %" PRIu64 " bytes",
 		               u->s->size);
 	while (stored < per_unit && ntfs_runs_find(&u->s->runs, vcn + stored, &lcn, &left) && lcn != NTFS_HOLE)
 		stored += min_u64(left, per_unit - stored);
@@ -111,7 +113,8 @@ static int unpack(struct ntfs_units *u, uint64_t unit, uint8_t *to, struct err *
 	if (r < 0 || kind == UNIT_PLAIN)
 		return r;
 	if (!lznt1_decompress(u->packed, (size_t)clusters * u->s->ntfs->boot.cluster_size, to, u->unit_size))
-		return err_set(e, ERR_FILE_CORRUPT, "ntfs", "the compressed bytes of the file at %" PRIu64 " are damaged",
+		return err_set(e, ERR_FILE_CORRUPT, "ntfs",
+		               "the compressed bytes of the file at %" PRIu64 " are damaged",
 		               unit * u->unit_size);
 	return 0;
 }

@@ -49,14 +49,18 @@ struct ntfs_wof {
 static int check_reparse(const struct ntfs_reparse *rp, const struct algorithm **ret, struct err *e)
 {
 	struct rdr r = rdr_init(rp->data, rp->len);
-	uint32_t version = rdr_le32(&r), provider = rdr_le32(&r), provider_version = rdr_le32(&r), method = rdr_le32(&r);
+	uint32_t version = rdr_le32(&r), provider = rdr_le32(&r);
+	uint32_t provider_version = rdr_le32(&r), method = rdr_le32(&r);
 	if (version == WOF_VERSION && provider == WOF_PROVIDER_WIM)
 		return err_set(e, ERR_FILE_UNSUPPORTED, "ntfs", "the file's bytes are in a WIM archive (WIMBoot)");
-	if (r.bad || version != WOF_VERSION || provider != WOF_PROVIDER_FILE || provider_version != FILE_PROVIDER_VERSION)
-		return err_set(e, ERR_FILE_UNSUPPORTED, "ntfs", "the file is kept by an overlay provider of unknown kind %" PRIu32,
+	if (r.bad || version != WOF_VERSION || provider != WOF_PROVIDER_FILE ||
+	    provider_version != FILE_PROVIDER_VERSION)
+		return err_set(e, ERR_FILE_UNSUPPORTED, "ntfs",
+		               "the file is kept by an overlay provider of unknown kind %" PRIu32,
 		               provider);
 	if (method >= ALGORITHMS)
-		return err_set(e, ERR_FILE_UNSUPPORTED, "ntfs", "the file is compressed by unknown overlay method %" PRIu32, method);
+		return err_set(e, ERR_FILE_UNSUPPORTED, "ntfs",
+		               "the file is compressed by unknown overlay method %" PRIu32, method);
 	*ret = &algorithms[method];
 	return 0;
 }
@@ -77,7 +81,8 @@ static int prepare(struct ntfs_wof *w, struct err *e)
 	return w->out && w->packed ? 0 : err_no_memory(e, "ntfs");
 }
 
-int ntfs_wof_open(struct ntfs_inode *ino, const struct ntfs_reparse *rp, uint64_t size, struct ntfs_wof **ret, struct err *e)
+int ntfs_wof_open(struct ntfs_inode *ino, const struct ntfs_reparse *rp, uint64_t size, struct ntfs_wof **ret,
+                  struct err *e)
 {
 	const struct algorithm *how = NULL;
 	int r = check_reparse(rp, &how, e);
@@ -91,7 +96,8 @@ int ntfs_wof_open(struct ntfs_inode *ino, const struct ntfs_reparse *rp, uint64_
 	w->at = w->piece = UINT64_MAX;
 	r = ntfs_stream_open_ascii(ino, NTFS_AT_DATA, "WofCompressedData", &w->s, e);
 	if (r == 0)
-		r = err_set(e, ERR_FILE_CORRUPT, "ntfs", "the file is %s-compressed, but its compressed stream is missing", how->name);
+		r = err_set(e, ERR_FILE_CORRUPT, "ntfs",
+		            "the file is %s-compressed, but its compressed stream is missing", how->name);
 	if (r > 0)
 		r = prepare(w, e);
 	if (r < 0) {
@@ -138,7 +144,8 @@ static int read_chunk(struct ntfs_wof *w, uint64_t i, uint8_t *to, size_t len, s
 	if (r < 0)
 		return r;
 	if (start > end || end > w->s.size - w->table_size || end - start > len)
-		return err_set(e, ERR_FILE_CORRUPT, "ntfs", "the file's table of %s chunks is damaged at chunk %" PRIu64,
+		return err_set(e, ERR_FILE_CORRUPT, "ntfs",
+		               "the file's table of %s chunks is damaged at chunk %" PRIu64,
 		               w->how->name, i);
 	size_t packed = (size_t)(end - start);
 	bool plain = packed == len;
@@ -146,7 +153,8 @@ static int read_chunk(struct ntfs_wof *w, uint64_t i, uint8_t *to, size_t len, s
 	if (r < 0 || plain)
 		return r;
 	if (!w->how->decompress(w->packed, packed, to, len))
-		return err_set(e, ERR_FILE_CORRUPT, "ntfs", "the file's %s chunk %" PRIu64 " is damaged", w->how->name, i);
+		return err_set(e, ERR_FILE_CORRUPT, "ntfs", "the file's %s chunk %" PRIu64 " is damaged", w->how->name,
+		               i);
 	return 0;
 }
 
