@@ -12,6 +12,7 @@ static const char module[] = "qcow2";
 enum {
 	HEADER_V2_BYTES = 72,
 	HEADER_V3_BYTES = 104,
+	HEADER_FIRST_READ = 4096,
 	HEADER_BYTES_MAX = 64 << 10,      /* of the first cluster read: header, extensions and backing name are there */
 	EXTENSIONS_MAX = 256,
 	FORMAT_NAME_MAX = 32,
@@ -352,13 +353,34 @@ static int parse(struct image_layer *l, const uint8_t *head, size_t len, struct 
 	return r;
 }
 
+/* How much of the file the header needs. With a backing file all of it ends with that file's name, which is nearly always
+ * within the first page: a chain of a hundred layers is opened without reading 64 KiB of each. */
+static size_t head_needed(const uint8_t *head, size_t len)
+{
+	struct rdr r = rdr_init(head, len);
+	rdr_skip(&r, 8);
+	uint64_t backing_off = rdr_be64(&r);
+	uint32_t backing_len = rdr_be32(&r);
+	if (!r.bad && backing_off != 0 && backing_len != 0 && range_inside(backing_off, backing_len, len))
+		return len;
+	return HEADER_BYTES_MAX;
+}
+
 int qcow2_header_read(struct image_layer *l, struct err *e)
 {
-	size_t len = min_size(HEADER_BYTES_MAX, l->info.file_size);
-	uint8_t *head = malloc(len ? len : 1);
+	uint8_t first[HEADER_FIRST_READ];
+	size_t len = min_size(sizeof(first), l->info.file_size);
+	int r = layer_pread(l->fd, 0, first, len, e);
+	if (r < 0)
+		return r;
+	if (len == l->info.file_size || head_needed(first, len) <= len)
+		return parse(l, first, len, e);
+
+	len = min_size(HEADER_BYTES_MAX, l->info.file_size);
+	uint8_t *head = malloc(len);
 	if (!head)
 		return err_no_memory(e, module);
-	int r = layer_pread(l->fd, 0, head, len, e);
+	r = layer_pread(l->fd, 0, head, len, e);
 	if (r == 0)
 		r = parse(l, head, len, e);
 	free(head);
