@@ -150,8 +150,8 @@ static int print_chain(const struct doc *d, const struct client_args *a)
 	for (size_t i = 0; i < doc_count(d, "incrementals"); i++)
 		backup_row(&t, doc_at(d, "incrementals", i));
 	table_print(&t, "no backups");
-	(void)printf("%" PRId64 " restore points of disk %" PRId64 ", %s in all\n", doc_number(d, "count", 0),
-	             doc_number(d, "disk_id", 0), size_text(size, doc_number(d, "total_size_bytes", -1)));
+	(void)printf("disk %" PRId64 ": %" PRId64 " restore point(s), %s in all\n", doc_number(d, "disk_id", 0),
+	             doc_number(d, "count", 0), size_text(size, doc_number(d, "total_size_bytes", -1)));
 	return CLIENT_OK;
 }
 

@@ -42,14 +42,14 @@ static const char *volume_note(const struct doc *v)
 	if (doc_bool(v, "locked"))
 		return "locked";
 	if (doc_bool(v, "supported"))
-		return " ";
+		return "readable";
 	const char *reason = doc_text(v, "reason");
-	return reason[0] ? reason : doc_bool(v, "container") ? " " : "not readable";
+	return reason[0] ? reason : doc_bool(v, "container") ? "container" : "not readable";
 }
 
 static void print_volume_table(const struct doc *d)
 {
-	static const char *const heads[] = {">VOLUME", "KIND", "FILESYSTEM", ">SIZE", "LABEL", "", NULL};
+	static const char *const heads[] = {">VOLUME", "KIND", "FILESYSTEM", ">SIZE", "LABEL", "STATE", NULL};
 	struct table t;
 	char size[SIZE_TEXT_MAX];
 	table_init(&t, heads);
@@ -179,8 +179,8 @@ static int print_cleanup(const struct doc *d, const struct client_args *a)
 {
 	(void)a;
 	char last[TIME_TEXT_MAX], next[TIME_TEXT_MAX];
-	(void)printf("cleanup  %s; idle for %" PRId64 " s ends a mount; last %s, next %s, %" PRId64 " cleaned in all\n",
-	             doc_bool(d, "running") ? "running" : "off", doc_number(d, "idle_timeout_seconds", 0),
+	(void)printf("cleanup  every %" PRId64 " s, of mounts idle for %" PRId64 " s; last %s, next %s, %" PRId64 " cleaned in all\n",
+	             doc_number(d, "interval_seconds", 0), doc_number(d, "idle_timeout_seconds", 0),
 	             time_text(last, doc_text(d, "last_run_at")), time_text(next, doc_text(d, "next_run_at")),
 	             doc_number(d, "total_cleaned", 0));
 	if (doc_has(d, "last_error"))

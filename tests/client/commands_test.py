@@ -63,7 +63,7 @@ class Backups(Case):
                                                    "total_size_bytes": 3072}))
         text = self.run_client("backup", "chain", "ctx-1", "1")
         self.assertEqual(self.last().query, {"vm_context_id": "ctx-1", "disk_id": "1"})
-        self.assertIn("2 restore points of disk 1, 3.0 KiB in all", text)
+        self.assertIn("disk 1: 2 restore point(s), 3.0 KiB in all", text)
 
     def test_chain_by_name(self):
         self.hub.on("GET", "/vm-contexts/pgtest1", (404, {"error": "no such VM", "code": "VM_NOT_FOUND"}))
