@@ -208,8 +208,34 @@ void xfs_map_fini(struct xfs_map *m)
 	m->leaf = NULL;
 }
 
+/* The last patch that speaks for lblk; *max is cut to where one starts that does. */
+static const struct xfs_patch *find_patch(const struct xfs_map *m, uint64_t lblk, uint64_t *max)
+{
+	for (uint32_t i = m->x->patches; i-- > 0;) {
+		const struct xfs_patch *p = &m->x->patch[i];
+		if (p->ino != m->ino || p->fork != m->fork)
+			continue;
+		if (lblk >= p->lblk && lblk - p->lblk < p->len) {
+			*max = min_u64(*max, p->len - (lblk - p->lblk));
+			return p;
+		}
+		if (p->lblk > lblk)
+			*max = min_u64(*max, p->lblk - lblk);
+	}
+	return NULL;
+}
+
 int xfs_map_run(struct xfs_map *m, uint64_t lblk, uint64_t max, struct xfs_run *ret, struct err *e)
 {
+	const struct xfs_patch *p = m->x->patches ? find_patch(m, lblk, &max) : NULL;
+	if (p) {
+		uint64_t fsb = p->fsb + (lblk - p->lblk);
+		if (!p->hole && !xfs_fsb_ok(&m->x->sb, fsb, max))
+			return damaged(m, "an extent cannot be its own", e);
+		*ret = (struct xfs_run){
+			.len = max, .fsb = fsb, .hole = p->hole || p->unwritten, .unwritten = !p->hole && p->unwritten};
+		return 0;
+	}
 	if (m->format == XFS_FMT_BTREE)
 		return tree_run(m, lblk, max, ret, e);
 	if (m->format == XFS_FMT_EXTENTS)

@@ -15,6 +15,7 @@ static void xfs_close(struct fs *fs)
 		free(x->cache[i].data);
 	free(x->random.data);
 	free(x->stream.data);
+	free(x->patch);
 	fs_fini(fs);
 	free(x);
 }
@@ -59,6 +60,8 @@ static int xfs_open(struct blk *b, struct fs **ret, struct err *e)
 		return err_no_memory(e, module);
 	fs_init(&x->fs, &xfs_driver, b);
 	int r = open_super(x, e);
+	if (r == 0)
+		r = xfs_log_recover(x, e);
 	if (r == 0)
 		r = check_root(x, e);
 	if (r < 0) {

@@ -113,9 +113,19 @@ struct xfs_cached {
 	uint32_t cap;
 };
 
+/* A change of a file's map that the log announces, but nobody carried out. The later ones win. */
+struct xfs_patch {
+	uint64_t ino, lblk, len, fsb;
+	unsigned fork;
+	bool hole, unwritten;
+};
+
 struct xfs_fs {
 	struct fs fs;
 	struct xfs_super sb;
+	bool dir_in_pieces;              /* replay left directory blocks without a checksum */
+	struct xfs_patch *patch;
+	uint32_t patches;
 	struct xfs_cached cache[XFS_CACHE_SLOTS];
 	struct xfs_chunk random, stream;
 };
@@ -303,6 +313,10 @@ int xfs_xattrs(struct fs *fs, struct fs_id id, fs_xattr_fn *fn, void *arg, struc
 int xfs_value_remote(struct xfs_map *m, uint32_t lblk, uint32_t len, struct buf *to, struct err *e);
 /* From the form on disk to that of getxattr(2). */
 int xfs_value_acl(uint64_t ino, const uint8_t *p, size_t len, struct buf *to, struct err *e);
+
+/* log.c: replays what is not yet in its place into an overlay, which becomes x->fs.blk. What could not be
+ * replayed is a warning; fails only for lack of memory or when the host cannot read. */
+int xfs_log_recover(struct xfs_fs *x, struct err *e);
 
 /* file.c, link.c */
 int xfs_file_open(struct fs *fs, struct fs_id id, const char *stream, struct fs_file **ret, struct err *e);
