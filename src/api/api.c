@@ -15,6 +15,11 @@ const struct http_route api_routes[] = {
 	{"GET", V1 "/openapi.json", api_openapi, 0},
 	{"GET", V1 "/metrics", api_metrics, 0},
 
+	{"GET", V1 "/session", api_session_get, HTTP_ROUTE_PUBLIC},
+	{"POST", V1 "/session", api_session_create, HTTP_ROUTE_PUBLIC},
+	{"DELETE", V1 "/session", api_session_delete, HTTP_ROUTE_PUBLIC},
+	{"POST", V1 "/session/links", api_session_link, 0},
+
 	{"POST", V1 "/restore/mount", api_mount_create, 0},
 	{"GET", V1 "/restore/mounts", api_mount_list, 0},
 	{"GET", V1 "/restore/resources", api_resources, 0},
@@ -48,6 +53,21 @@ const struct http_route api_routes[] = {
 	{"GET", V1 "/repositories/{repository_id}", api_repository_get, 0},
 	{"DELETE", V1 "/repositories/{repository_id}", api_repository_delete, 0},
 	{"POST", V1 "/repositories/{repository_id}/scan", api_repository_scan, 0},
+
+	/* The page asks for all else itself, as whoever signed in. */
+	{"GET", "/", api_page, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/sign-in", api_page, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/restore", api_page, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/restore/{path*}", api_page, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/vms", api_page, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/vms/{path*}", api_page, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/backups", api_page, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/backups/{path*}", api_page, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/repositories", api_page, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/repositories/{path*}", api_page, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/assets/{path*}", api_page_file, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/favicon.svg", api_page_file, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
+	{"GET", "/theme.js", api_page_file, HTTP_ROUTE_PUBLIC | HTTP_ROUTE_INLINE},
 };
 
 const size_t api_route_count = sizeof(api_routes) / sizeof(api_routes[0]);
@@ -55,13 +75,6 @@ const size_t api_route_count = sizeof(api_routes) / sizeof(api_routes[0]);
 struct hub *api_hub(const struct http_request *req)
 {
 	return ((struct api *)http_request_arg(req))->hub;
-}
-
-bool api_before(struct http_request *req, struct http_response *resp, unsigned route_flags)
-{
-	if (route_flags & HTTP_ROUTE_PUBLIC)
-		return true;
-	return auth_check(((struct api *)http_request_arg(req))->auth, req, resp);
 }
 
 void api_finish(const struct http_request *req, struct http_response *resp)

@@ -9,6 +9,8 @@
 
 #include "api/auth.h"
 #include "api/request_json.h"
+#include "api/sessions.h"
+#include "api/web.h"
 #include "base/err.h"
 #include "http/http.h"
 #include "hub/hub.h"
@@ -17,12 +19,15 @@
 struct api {
 	struct hub *hub;
 	struct auth *auth;
+	struct sessions *sessions;
+	struct web *web;                 /* NULL: the page is not built */
 	int64_t started_at;              /* microseconds since 1970 */
 };
 
 /* For http_config. */
 extern const struct http_route api_routes[];
 extern const size_t api_route_count;
+/* Lets in who has the token, or the cookie of a session; with the cookie changes need X-Sendense-CSRF too. */
 bool api_before(struct http_request *req, struct http_response *resp, unsigned route_flags);
 void api_finish(const struct http_request *req, struct http_response *resp);
 
@@ -84,5 +89,7 @@ http_handler api_backup_list, api_backup_get, api_backup_disks, api_backup_chain
 http_handler api_vm_list, api_vm_get;
 http_handler api_repository_list, api_repository_create, api_repository_get, api_repository_delete;  /* repositories.c */
 http_handler api_repository_scan;
+http_handler api_session_get, api_session_create, api_session_delete, api_session_link;              /* sign_in.c */
+http_handler api_page, api_page_file;                                                                /* page.c */
 
 #endif

@@ -159,15 +159,18 @@ static const char *bearer(const char *authorization)
 	return authorization + 7 + strspn(authorization + 7, " ");
 }
 
-bool auth_allows(const struct auth *a, const char *authorization)
+bool auth_is_token(const struct auth *a, const char *token)
 {
-	const char *token = bearer(authorization);
-	if (!token)
-		return false;
 	/* Digests are compared: how much of a wrong token is right cannot be measured. */
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 	digest_of(token, digest);
 	return CRYPTO_memcmp(digest, a->digest, sizeof(digest)) == 0;
+}
+
+bool auth_allows(const struct auth *a, const char *authorization)
+{
+	const char *token = bearer(authorization);
+	return token && auth_is_token(a, token);
 }
 
 bool auth_check(const struct auth *a, const struct http_request *req, struct http_response *resp)

@@ -36,7 +36,10 @@ int auth_read_token(const char *data_dir, char ret[AUTH_TOKEN_MAX], struct err *
 /* Whether the value of an Authorization header (NULL: none) carries the token. Takes the same time for any wrong one. */
 bool auth_allows(const struct auth *a, const char *authorization);
 
-/* For http_config.before: true, or the response is 401 with WWW-Authenticate. */
+/* The same for the bare token. */
+bool auth_is_token(const struct auth *a, const char *token);
+
+/* True, or the response is 401 with WWW-Authenticate. */
 bool auth_check(const struct auth *a, const struct http_request *req, struct http_response *resp);
 
 #endif

@@ -104,13 +104,31 @@ void api_mount_delete(struct http_request *req, struct http_response *resp)
 	json_object_end(j);
 }
 
+/* A mount that ended can be made again from what it showed. */
+static void ended_error(struct http_request *req, struct http_response *resp, const struct err *e, const char *id)
+{
+	CLEANUP(free_ptr) struct catalog_mount *row = NULL;
+	struct err ignored = ERR_INIT;
+	if (e->code != ERR_MOUNT_NOT_FOUND || catalog_mount_get(hub_catalog(api_hub(req)), id, &row, &ignored) < 0) {
+		api_error(resp, e);
+		return;
+	}
+	struct json *j = http_error_begin(resp, api_status(e->code), err_code_name(e->code), e->msg);
+	json_key_string(j, "backup_id", row->backup_id);
+	json_key_i64(j, "disk_index", row->disk_index);
+	json_key_string(j, "vm_name", row->vm_name);
+	http_error_end(resp);
+}
+
 void api_mount_get(struct http_request *req, struct http_response *resp)
 {
 	struct err e = ERR_INIT;
 	const char *id;
 	CLEANUP(hub_mount_free_p) struct hub_mount *m = NULL;
-	if (http_param_string(req, "mount_id", &id, &e) < 0 || hub_mount_get(api_hub(req), id, &m, &e) < 0)
+	if (http_param_string(req, "mount_id", &id, &e) < 0)
 		api_error(resp, &e);
+	else if (hub_mount_get(api_hub(req), id, &m, &e) < 0)
+		ended_error(req, resp, &e, id);
 	else
 		put_mount(http_json(resp, 200), m, true);
 }

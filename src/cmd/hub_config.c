@@ -20,13 +20,14 @@ struct key {
 	unsigned min, max;
 };
 
-enum { KEYS = 11 };
+enum { KEYS = 12 };
 
 static void describe(struct hub_options *o, struct key keys[KEYS])
 {
 	const struct key list[KEYS] = {
 		{"data_dir", o->data_dir, sizeof(o->data_dir), NULL, 0, 0},
 		{"listen", o->listen, sizeof(o->listen), NULL, 0, 0},
+		{"web_dir", o->web_dir, sizeof(o->web_dir), NULL, 0, 0},
 		{"tls_cert", o->tls_cert, sizeof(o->tls_cert), NULL, 0, 0},
 		{"tls_key", o->tls_key, sizeof(o->tls_key), NULL, 0, 0},
 		{"log_level", o->log_level, sizeof(o->log_level), NULL, 0, 0},
@@ -127,6 +128,7 @@ static const struct option long_options[] = {
 	{"listen", required_argument, NULL, 'l'},
 	{"tls-cert", required_argument, NULL, 'C'},
 	{"tls-key", required_argument, NULL, 'K'},
+	{"web-dir", required_argument, NULL, 'w'},
 	{"max-mounts", required_argument, NULL, 'm'},
 	{"log-level", required_argument, NULL, 'L'},
 	{"help", no_argument, NULL, 'h'},
@@ -145,6 +147,8 @@ static const char *key_of(int option)
 		return "tls_cert";
 	case 'K':
 		return "tls_key";
+	case 'w':
+		return "web_dir";
 	case 'm':
 		return "max_mounts";
 	default:
@@ -198,7 +202,8 @@ int hub_options_parse(int argc, char **argv, struct hub_options *ret, struct err
 void hub_options_usage(void)
 {
 	(void)printf("usage: sendense-hub [--config FILE] [--data-dir DIR] [--listen ADDR:PORT]\n"
-	             "                    [--tls-cert FILE --tls-key FILE] [--max-mounts N] [--log-level LEVEL]\n"
+	             "                    [--tls-cert FILE --tls-key FILE] [--web-dir DIR] [--max-mounts N]\n"
+	             "                    [--log-level LEVEL]\n"
 	             "\n"
 	             "Serves the restore API and the web page; by default on " DEFAULT_LISTEN ", with its data in\n"
 	             "$XDG_DATA_HOME/sendense or ~/.local/share/sendense. Any address but loopback needs TLS.\n"

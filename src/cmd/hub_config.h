@@ -11,6 +11,7 @@ struct hub_options {
 	char config_file[PATH_MAX];      /* "" for none */
 	char data_dir[PATH_MAX];
 	char listen[256];
+	char web_dir[PATH_MAX];          /* of the built page; "": looked for beside the program */
 	char tls_cert[PATH_MAX], tls_key[PATH_MAX];
 	char log_level[16];
 	unsigned max_mounts, idle_timeout_s, cleanup_interval_s, worker_idle_s, worker_timeout_s;

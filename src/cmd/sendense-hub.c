@@ -109,6 +109,16 @@ static void service_stop(struct service *s)
 	http_server_stop(s->server, GRACE_MS);
 	hub_close(s->api.hub);
 	auth_close(s->api.auth);
+	sessions_free(s->api.sessions);
+	web_close(s->api.web);
+}
+
+/* Without a page the hub serves its API; a folder that was named must hold one. */
+static int open_page(const char *named, struct web **ret, struct err *e)
+{
+	char found[PATH_MAX];
+	const char *dir = named[0] ? named : web_find_dir(found, sizeof(found));
+	return dir ? web_open(dir, ret, e) : 0;
 }
 
 static int service_start(struct service *s, const struct hub_options *o, struct err *e)
@@ -143,6 +153,10 @@ static int service_start(struct service *s, const struct hub_options *o, struct 
 		r = hub_open(&hc, &s->api.hub, e);
 	if (r == 0)
 		r = auth_open(o->data_dir, &s->api.auth, e);
+	if (r == 0)
+		r = sessions_new(&s->api.sessions, e);
+	if (r == 0)
+		r = open_page(o->web_dir, &s->api.web, e);
 	if (r == 0)
 		r = http_server_start(&config, &s->server, e);
 	if (r == 0)
