@@ -15,7 +15,8 @@ struct command {
 enum { ANY = 1 << 20 };
 
 static const struct command commands[] = {
-	{"backup", "list", cmd_backup_list, "vrst", 0, 0, "backup list [--vm NAME] [--repo ID] [--status S] [--type full|incremental]"},
+	{"backup", "list", cmd_backup_list, "vrst", 0, 0,
+	 "backup list [--vm NAME] [--repo ID] [--status S] [--type full|incremental]"},
 	{"backup", "show", cmd_backup_show, "", 1, 1, "backup show BACKUP_ID"},
 	{"backup", "disks", cmd_backup_disks, "", 1, 1, "backup disks BACKUP_ID"},
 	{"backup", "chain", cmd_backup_chain, "", 1, 2, "backup chain VM_CONTEXT_ID|VM_NAME [DISK]"},
@@ -78,7 +79,8 @@ static void print_usage(FILE *to)
 	for (unsigned i = 0; i < COMMANDS; i++)
 		(void)fprintf(to, "%s sendense %s\n", i == 0 ? "usage:" : "      ", commands[i].usage);
 	(void)fputs("       sendense image …    files out of image files, without a hub: see sendense image --help\n"
-	            "All of them: [--json] [--url URL] [--token-file FILE] [--data-dir DIR] [--cacert FILE] [--help] [--version]\n"
+	            "All of them: [--json] [--url URL] [--token-file FILE] [--data-dir DIR] [--cacert FILE] [--help] "
+	            "[--version]\n"
 	            "The hub is found by --url, $SENDENSE_URL, or in its data directory; see sendense(1).\n"
 	            "Exit status: 0 all well, 1 some entries failed, 2 usage, 3 not found, 4 failed otherwise.\n",
 	            to);
@@ -105,9 +107,9 @@ static void take_option(struct parsed *p, int letter, const char *value)
 {
 	struct client_args *a = &p->args;
 	const char **const texts[] = {
-		['v'] = &a->vm,      ['r'] = &a->repository, ['s'] = &a->status,   ['t'] = &a->type,         ['d'] = &a->disk,
-		['n'] = &a->volume,  ['f'] = &a->format,     ['o'] = &a->output,   ['U'] = &p->hub.url,      ['T'] = &p->hub.token_file,
-		['D'] = &p->hub.data_dir, ['C'] = &p->cacert,
+		['v'] = &a->vm,      ['r'] = &a->repository,     ['s'] = &a->status,       ['t'] = &a->type,
+		['d'] = &a->disk,    ['n'] = &a->volume,         ['f'] = &a->format,       ['o'] = &a->output,
+		['U'] = &p->hub.url, ['T'] = &p->hub.token_file, ['D'] = &p->hub.data_dir, ['C'] = &p->cacert,
 	};
 	bool *const flags[] = {
 		['u'] = &a->reuse, ['l'] = &a->lines, ['c'] = &a->resume, ['F'] = &a->force,
@@ -129,7 +131,8 @@ static int parse_options(int argc, char **argv, struct parsed *p)
 	optind = 1;
 	while ((o = getopt_long(argc, argv, ":lo:h", long_options, NULL)) != -1) {
 		if (o == '?' || o == ':') {
-			complain(o == '?' ? "there is no option %s; see sendense --help" : "the option %s lacks its value",
+			complain(o == '?' ? "there is no option %s; see sendense --help"
+			                  : "the option %s lacks its value",
 			         argv[optind - 1]);
 			return CLIENT_USAGE;
 		}
@@ -166,7 +169,9 @@ static int check_values(const struct command *c, const struct client_args *a)
 	if (a->format && !is_one_of(a->format, formats))
 		return usage_error(c, "--format is zip, tar.gz, tar.zst or tar, not ", a->format);
 	if (a->type && !is_one_of(a->type, repo ? repositories : backups))
-		return usage_error(c, repo ? "--type is local, nfs or cifs, not " : "--type is full or incremental, not ", a->type);
+		return usage_error(c,
+		                   repo ? "--type is local, nfs or cifs, not " : "--type is full or incremental, not ",
+		                   a->type);
 	if (a->status && !is_one_of(a->status, statuses))
 		return usage_error(c, "--status is pending, running, completed, failed or cancelled, not ", a->status);
 	if (a->output && !a->output[0])
@@ -194,7 +199,8 @@ static int no_command(char **words, int count)
 	for (unsigned i = 0; i < COMMANDS && count > 0; i++)
 		group |= commands[i].group && strcmp(words[0], commands[i].group) == 0;
 	if (count > 0)
-		complain("there is no command \"%s%s%s\"", words[0], group && count > 1 ? " " : "", group && count > 1 ? words[1] : "");
+		complain("there is no command \"%s%s%s\"", words[0], group && count > 1 ? " " : "",
+		         group && count > 1 ? words[1] : "");
 	print_usage(stderr);
 	return CLIENT_USAGE;
 }
@@ -206,11 +212,16 @@ static int check_operands(const struct command *c, const struct client_args *a)
 		return usage_error(c, "something is missing", NULL);
 	if (a->count > c->max)
 		return usage_error(c, "too many arguments: ", a->operands[c->max]);
-	const char *path = is_one_of(c->name, with_path) ? a->operands[1] : a->count > 2 && c->run == cmd_search ? a->operands[2] : "/";
+	const char *path = "/";
+	if (is_one_of(c->name, with_path))
+		path = a->operands[1];
+	else if (c->run == cmd_search && a->count > 2)
+		path = a->operands[2];
 	if (path[0] != '/')
 		return usage_error(c, "a path inside a volume starts with \"/\", not ", path);
 	if (c->run == cmd_repo_add && a->operands[1][0] != '/')
-		return usage_error(c, "LOCATION is the absolute path of a folder on the hub's machine, not ", a->operands[1]);
+		return usage_error(c, "LOCATION is the absolute path of a folder on the hub's machine, not ",
+		                   a->operands[1]);
 	if (c->run == cmd_backup_chain && a->count > 1 && !is_number(a->operands[1]))
 		return usage_error(c, "DISK is a number from 0, not ", a->operands[1]);
 	for (int i = 0; i < a->count; i++)

@@ -166,10 +166,11 @@ static int find_vm_by_name(struct client *c, const char *name, struct buf *id, s
 		return r;
 	size_t count = doc_count(d, "vm_contexts");
 	if (count == 0)
-		return err_set(e, ERR_VM_NOT_FOUND, "client", "there is no VM with the id or name %s; \"sendense vm list\" shows them",
-		               name);
+		return err_set(e, ERR_VM_NOT_FOUND, "client",
+		               "there is no VM with the id or name %s; \"sendense vm list\" shows them", name);
 	if (count > 1)
-		return err_set(e, ERR_INVALID, "client", "%zu VMs have the name %s; \"sendense vm list\" shows their ids", count, name);
+		return err_set(e, ERR_INVALID, "client",
+		               "%zu VMs have the name %s; \"sendense vm list\" shows their ids", count, name);
 	buf_adds(id, doc_text(doc_at(d, "vm_contexts", 0), "vm_context_id"));
 	return 0;
 }

@@ -56,8 +56,9 @@ static void take_range(struct call_head *h, const char *s, size_t len)
 		return;
 	memcpy(text, s, len);
 	text[len] = '\0';
-	h->has_range = sscanf(text, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, &h->range_first, &last, &h->range_total) == 3 &&
-	               last >= h->range_first && h->range_total > last;
+	h->has_range =
+	        sscanf(text, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, &h->range_first, &last, &h->range_total) == 3 &&
+	        last >= h->range_first && h->range_total > last;
 }
 
 static size_t on_header(char *line, size_t one, size_t len, void *arg)
@@ -111,9 +112,11 @@ static int transport_error(const struct client *c, CURLcode code, struct err *e)
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_CONNECT:
-		return err_set(e, ERR_IO, "client", "no hub answers at %s; start sendense-hub or name it with --url", c->at.url);
+		return err_set(e, ERR_IO, "client", "no hub answers at %s; start sendense-hub or name it with --url",
+		               c->at.url);
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return err_set(e, ERR_IO, "client", "the certificate of %s is not trusted (%s); --cacert FILE names its authority",
+		return err_set(e, ERR_IO, "client",
+		               "the certificate of %s is not trusted (%s); --cacert FILE names its authority",
 		               c->at.url, c->reason);
 	case CURLE_SSL_CACERT_BADFILE:
 		return err_set(e, ERR_INVALID, "client", "the file %s holds no certificates", c->cacert);
@@ -151,10 +154,11 @@ static int code_of_status(long status)
 static int unauthorized(const struct client *c, struct err *e)
 {
 	if (c->at.token[0])
-		return err_set(e, ERR_UNAUTHORIZED, "hub", "the hub at %s does not know the token of %.200s; give --token-file",
-		               c->at.url, c->at.token_from);
-	return err_set(e, ERR_UNAUTHORIZED, "hub", "the hub at %s wants a token, and %.200s; give --token-file", c->at.url,
-	               c->at.token_from);
+		return err_set(e, ERR_UNAUTHORIZED, "hub",
+		               "the hub at %s does not know the token of %.200s; give --token-file", c->at.url,
+		               c->at.token_from);
+	return err_set(e, ERR_UNAUTHORIZED, "hub", "the hub at %s wants a token, and %.200s; give --token-file",
+	               c->at.url, c->at.token_from);
 }
 
 static int answered_error(const struct client *c, const struct state *st, struct doc **ret_details, struct err *e)
@@ -163,18 +167,21 @@ static int answered_error(const struct client *c, const struct state *st, struct
 	struct err none = ERR_INIT;
 	CLEANUP(doc_free_p) struct doc *d = NULL;
 	if (status >= 300 && status <= 399)
-		return err_set(e, ERR_IO, "client", "%s answers with a redirection, which is not followed; name the hub itself with --url",
+		return err_set(e, ERR_IO, "client",
+		               "%s answers with a redirection, which is not followed; name the hub itself with --url",
 		               c->at.url);
 	if (status == 401)
 		return unauthorized(c, e);
 	if (doc_parse(buf_str(&st->body), st->body.len, &d, &none) < 0 || !doc_text(d, "error")[0])
-		return err_set(e, code_of_status(status), "hub", "the answer was HTTP status %ld without an explanation: is %s a hub?",
-		               status, c->at.url);
+		return err_set(e, code_of_status(status), "hub",
+		               "the answer was HTTP status %ld without an explanation: is %s a hub?", status,
+		               c->at.url);
 	int code = err_code_from_name(doc_text(d, "code"));
 	if (code != 0)
 		(void)err_set(e, code, "hub", "%s", doc_text(d, "error"));
 	else
-		(void)err_set(e, code_of_status(status), "hub", "%.400s (%.40s)", doc_text(d, "error"), doc_text(d, "code"));
+		(void)err_set(e, code_of_status(status), "hub", "%.400s (%.40s)", doc_text(d, "error"),
+		              doc_text(d, "code"));
 	if (ret_details)
 		*ret_details = STEAL(d);
 	return e->code;

@@ -1,8 +1,8 @@
 /* One request to the hub at a time, over one kept connection.
  *
- * Failures come as one struct err. Its module is "hub" for an error the API answered (code and sentence are the API's), and
- * "client" for one that arose here. An answer that broke off is an error, whatever had arrived: bodies have a length or are
- * chunked, anything else is refused.
+ * Failures come as one struct err. Its module is "hub" for an error the API answered (code and sentence are the API's),
+ * and "client" for one that arose here. An answer that broke off is an error, whatever had arrived: bodies have a
+ * length or are chunked, anything else is refused.
  */
 #ifndef CLIENT_CALL_H
 #define CLIENT_CALL_H
@@ -41,14 +41,14 @@ struct call {
 	const char *body;                /* JSON; every POST has one. NULL: none */
 	const char *if_range;            /* with `from` > 0; NULL: none */
 	uint64_t from;                   /* > 0: ask for the bytes from there on */
-	/* Takes a successful answer's body, in pieces. A negative result, with its err filled, ends the call. NULL: the body is
-	 * read into memory and parsed. */
+	/* Takes a successful answer's body, in pieces. A negative result, with its err filled, ends the call. NULL: the
+	 * body is read into memory and parsed. */
 	int (*sink)(void *arg, const struct call_head *head, const void *p, size_t len, struct err *e);
 	void *arg;
 };
 
-/* ret_doc: the parsed answer, where there is no sink; may be NULL. ret_head: may be NULL. On an error that the API answered,
- * *ret_details, if not NULL, is its whole error object or NULL; the caller frees it. */
+/* ret_doc: the parsed answer, where there is no sink; may be NULL. ret_head: may be NULL. On an error that the API
+ * answered, *ret_details, if not NULL, is its whole error object or NULL; the caller frees it. */
 int client_call(struct client *c, const struct call *call, struct doc **ret_doc, struct call_head *ret_head,
                 struct doc **ret_details, struct err *e);
 

@@ -1,4 +1,4 @@
-/* client: the command line's hub group, `sendense backup|mount|ls|get|…`: what a hub's REST interface gives, for a terminal.
+/* client: the command line's hub group, `sendense backup|mount|ls|get|…`: a hub's REST interface at a terminal.
  *
  *	args.c  which command, which options        locate.c  which hub, which token
  *	call.c  one HTTP request (libcurl)          doc.c     an answer's JSON (json-c)

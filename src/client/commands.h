@@ -32,8 +32,8 @@ int complain_call(const struct err *e, const struct doc *details);
 /* Appends "/api/v1", then the format's text, in which each %s is percent-encoded as one path segment. */
 void api_path(struct buf *to, const char *fmt, ...);
 
-/* A path of the command line as the API takes it: valid UTF-8, other bytes escaped (base/utf8.h). What was copied out of an
- * answer, escapes and all, is understood too. */
+/* A path of the command line as the API takes it: valid UTF-8, other bytes escaped (base/utf8.h). What was copied out
+ * of an answer, escapes and all, is understood too. */
 void path_text(struct buf *to, const char *operand);
 
 /* Mounts, or with `reuse` finds the mount there is. */

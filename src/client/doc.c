@@ -45,7 +45,8 @@ static struct json_object *member(const struct doc *d, const char *key, enum jso
 bool doc_has(const struct doc *d, const char *key)
 {
 	struct json_object *v = NULL;
-	return d && json_object_is_type(inner(d), json_type_object) && json_object_object_get_ex(inner(d), key, &v) && v;
+	return d && json_object_is_type(inner(d), json_type_object) && json_object_object_get_ex(inner(d), key, &v) &&
+	       v;
 }
 
 const char *doc_text(const struct doc *d, const char *key)

@@ -1,7 +1,7 @@
 /* A JSON document that came from the hub, read-only.
  *
- * Looking up never fails: what is not there, null, or of another type reads as the fallback. Pointers live as long as the
- * document. doc may be NULL everywhere.
+ * Looking up never fails: what is not there, null, or of another type reads as the fallback. Pointers live as long as
+ * the document. doc may be NULL everywhere.
  */
 #ifndef CLIENT_DOC_H
 #define CLIENT_DOC_H
@@ -28,7 +28,7 @@ int64_t doc_number(const struct doc *d, const char *key, int64_t fallback);
 bool doc_bool(const struct doc *d, const char *key);                       /* false */
 const struct doc *doc_object(const struct doc *d, const char *key);        /* NULL */
 size_t doc_count(const struct doc *d, const char *key);                    /* of an array */
-const struct doc *doc_at(const struct doc *d, const char *key, size_t i);  /* an array's element, for the functions here */
+const struct doc *doc_at(const struct doc *d, const char *key, size_t i);  /* an array's element */
 const char *doc_text_at(const struct doc *d, const char *key, size_t i);   /* of an array of strings; "" */
 
 #endif

@@ -1,7 +1,7 @@
 /* One file's bytes.
  *
  *	NAME.part ──▶ all bytes there ──▶ mode, time, fsync ──▶ NAME
- *	    └── broke off ──▶ stays, with its entity tag: --continue goes on where it stopped, if the hub still has that entity
+ *	    └── broke off ──▶ stays, with its entity tag: --continue goes on there, if the hub still has that entity
  */
 #include "base/clock.h"
 #include "client/get.h"
@@ -26,7 +26,8 @@ static int begin(struct fetch *f, const struct call_head *head, struct err *e)
 	f->begun = true;
 	if (head->status == 206) {
 		if (f->from == 0 || !head->has_range || head->range_first != f->from)
-			return err_set(e, ERR_IO, "client", "the hub sent another part of the file than the one asked for");
+			return err_set(e, ERR_IO, "client",
+			               "the hub sent another part of the file than the one asked for");
 		progress_begin(&f->progress, f->from, head->range_total);
 		return part_resume(&f->part, f->from, e);
 	}
@@ -52,7 +53,8 @@ static int check_size(const struct fetch *f, const struct call_head *head, const
 		want = head->range_total;
 	if (f->part.at == want)
 		return 0;
-	return err_set(e, ERR_IO, "client", "the file has %" PRIu64 " bytes, of which %" PRIu64 " came", want, f->part.at);
+	return err_set(e, ERR_IO, "client", "the file has %" PRIu64 " bytes, of which %" PRIu64 " came", want,
+	               f->part.at);
 }
 
 static int transfer(const struct get *g, struct fetch *f, const struct doc *info, struct err *e)
@@ -66,7 +68,8 @@ static int transfer(const struct get *g, struct fetch *f, const struct doc *info
 	uint64_t kept = g->args->resume ? part_kept(&f->part, etag) : 0;
 	/* From the last byte that is there: a range that begins behind the end is none, though all may have arrived. */
 	f->from = kept > OVERLAP ? kept - OVERLAP : 0;
-	struct call call = {.method = "GET", .path = buf_str(&path), .from = f->from, .if_range = etag, .sink = take, .arg = f};
+	struct call call = {
+	        .method = "GET", .path = buf_str(&path), .from = f->from, .if_range = etag, .sink = take, .arg = f};
 	int r = client_call(g->client, &call, NULL, &head, NULL, e);
 	if (r == 0 && !f->begun)
 		r = begin(f, &head, e);
@@ -90,7 +93,8 @@ static int finish(struct fetch *f, const struct doc *info, struct err *e)
 	int64_t sec;
 	uint32_t nsec;
 	const char *text = doc_text(info, "modified_time");
-	bool timed = strcmp(doc_text(info, "type"), "file") == 0 && clock_rfc3339_parse(text, strlen(text), &sec, &nsec);
+	bool timed =
+	        strcmp(doc_text(info, "type"), "file") == 0 && clock_rfc3339_parse(text, strlen(text), &sec, &nsec);
 	struct timespec mtime = {.tv_sec = timed ? sec : 0, .tv_nsec = timed ? nsec : 0};
 	return part_finish(&f->part, mode_of(info), timed ? &mtime : NULL, e);
 }
@@ -131,7 +135,8 @@ static int complain_fetch(const struct err *e, const struct doc *info)
 {
 	int status = complain_err(e);
 	if (e->code == ERR_IS_DIRECTORY && strcmp(doc_text(info, "type"), "symlink") == 0)
-		complain("it is a symbolic link to the directory %s; name the directory itself", doc_text(info, "link_target"));
+		complain("it is a symbolic link to the directory %s; name the directory itself",
+		         doc_text(info, "link_target"));
 	return status;
 }
 

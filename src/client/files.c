@@ -7,7 +7,7 @@
 
 enum {
 	PATH_TEXT_MAX = 64 << 10,
-	PAGE = 2000,                     /* entries asked for at a time: names of the greatest length fit in an answer */
+	PAGE = 1000,                     /* entries asked for at a time: the longest names fit in an answer */
 	PAGES_MAX = 1 << 20,
 	SEARCH_MAX = 1000,               /* hits the hub gives unless asked for more */
 };
@@ -19,7 +19,8 @@ static void mode_text(char to[11], const struct doc *d)
 	static const struct {
 		const char *type;
 		char letter;
-	} kinds[] = {{"file", '-'}, {"directory", 'd'}, {"symlink", 'l'}, {"block", 'b'}, {"char", 'c'}, {"fifo", 'p'}, {"socket", 's'}};
+	} kinds[] = {{"file", '-'}, {"directory", 'd'}, {"symlink", 'l'}, {"block", 'b'},
+	             {"char", 'c'}, {"fifo", 'p'},      {"socket", 's'}};
 	static const char bits[] = "rwxrwxrwx";
 	unsigned long mode = strtoul(doc_text(d, "mode"), NULL, 8);
 	to[0] = '?';
@@ -51,8 +52,9 @@ static bool print_entry(const struct doc *d, const char *key, bool lines)
 		(void)printf("%-10s %5s %5s %10s %-16s ", "?", "-", "-", "-", "-");
 	if (lines && !error) {
 		mode_text(mode, d);
-		(void)printf("%s %5" PRId64 " %5" PRId64 " %10s %-16s ", mode, doc_number(d, "uid", 0), doc_number(d, "gid", 0),
-		             size_text(size, doc_number(d, "size", -1)), time_text(when, doc_text(d, "modified_time")));
+		(void)printf("%s %5" PRId64 " %5" PRId64 " %10s %-16s ", mode, doc_number(d, "uid", 0),
+		             doc_number(d, "gid", 0), size_text(size, doc_number(d, "size", -1)),
+		             time_text(when, doc_text(d, "modified_time")));
 	}
 	print_name(stdout, doc_text(d, key));
 	if (lines && is_type(d, "symlink") && doc_has(d, "link_target")) {

@@ -44,7 +44,8 @@ int get_target(const struct get *g, const char *name, struct buf *ret, bool *ret
 void progress_begin(struct progress *p, uint64_t start_at, uint64_t total)
 {
 	uint64_t now = clock_mono_ms();
-	*p = (struct progress){.on = isatty(STDERR_FILENO), .start_at = start_at, .total = total, .start_ms = now, .last_ms = now};
+	*p = (struct progress){
+	        .on = isatty(STDERR_FILENO), .start_at = start_at, .total = total, .start_ms = now, .last_ms = now};
 }
 
 void progress_show(struct progress *p, uint64_t at)
@@ -91,7 +92,8 @@ static size_t backup_prefix(const char *operand)
 }
 
 /* backup: the part of the first operand, `prefix` bytes, that every other one with such a part must repeat. */
-static int take_paths(char **operands, int count, const char *backup, size_t prefix, struct path_list *ret, struct err *e)
+static int take_paths(char **operands, int count, const char *backup, size_t prefix, struct path_list *ret,
+                      struct err *e)
 {
 	if (count > PATHS_MAX)
 		return err_set(e, ERR_INVALID, "client", "more than %d paths at once", PATHS_MAX);
@@ -104,7 +106,8 @@ static int take_paths(char **operands, int count, const char *backup, size_t pre
 		if (prefix > 0 && strncmp(path, backup, prefix + 1) == 0)
 			path += prefix + 1;
 		if (path[0] != '/')
-			return err_set(e, ERR_INVALID, "client", "a path inside a volume starts with \"/\", not %s", path);
+			return err_set(e, ERR_INVALID, "client", "a path inside a volume starts with \"/\", not %s",
+			               path);
 		path_text(&ret->text, path);
 		buf_addc(&ret->text, '\0');
 	}

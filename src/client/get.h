@@ -19,8 +19,8 @@ int get_file(const struct get *g, const struct doc *info);
 /* All paths as one archive. */
 int get_archive(const struct get *g);
 
-/* Where to: -o, or `name` (text of the API) in -o's folder or here. ret_chosen: the name is our choice, and must not replace
- * a file of the user's. */
+/* Where to: -o, or `name` (text of the API) in -o's folder or here. ret_chosen: the name is our choice, and must not
+ * replace a file of the user's. */
 int get_target(const struct get *g, const char *name, struct buf *ret, bool *ret_chosen, struct err *e);
 
 /* A line about how far it is, on a terminal. */

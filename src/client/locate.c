@@ -155,7 +155,8 @@ static int take_url(CURLU *u, const char *text, struct location *ret, struct err
 	while (len > 0 && whole[len - 1] == '/')
 		len--;
 	if (len >= sizeof(ret->url))
-		return err_set(e, ERR_INVALID, "client", "the hub's address is longer than %d bytes", LOCATE_URL_MAX - 1);
+		return err_set(e, ERR_INVALID, "client", "the hub's address is longer than %d bytes",
+		               LOCATE_URL_MAX - 1);
 	(void)snprintf(ret->url, sizeof(ret->url), "%.*s", (int)len, whole);
 	return 0;
 }

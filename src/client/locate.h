@@ -1,8 +1,9 @@
 /* Which hub, and with which token.
  *
- * The URL: as given, else $SENDENSE_URL, else the line in DATA-DIR/hub.url, which a running hub writes, else the default.
- * The token: of the file given, else $SENDENSE_TOKEN, else DATA-DIR/admin.token, where that hub is one of this machine or the
- * data directory was named: a local hub's token is not carried to another machine by a mere --url.
+ * The URL: as given, else $SENDENSE_URL, else the line in DATA-DIR/hub.url, which a running hub writes, else the
+ * default.
+ * The token: of the file given, else $SENDENSE_TOKEN, else DATA-DIR/admin.token, where that hub is one of this machine
+ * or the data directory was named: a local hub's token is not carried to another machine by a mere --url.
  * DATA-DIR: as given, else $SENDENSE_DATA_DIR, else the first of $XDG_DATA_HOME/sendense, ~/.local/share/sendense,
  * /var/lib/sendense that holds one of the two files.
  */

@@ -179,7 +179,8 @@ static int print_cleanup(const struct doc *d, const struct client_args *a)
 {
 	(void)a;
 	char last[TIME_TEXT_MAX], next[TIME_TEXT_MAX];
-	(void)printf("cleanup  every %" PRId64 " s, of mounts idle for %" PRId64 " s; last %s, next %s, %" PRId64 " cleaned in all\n",
+	(void)printf("cleanup  every %" PRId64 " s, of mounts idle for %" PRId64 " s; last %s, next %s, %" PRId64
+	             " cleaned in all\n",
 	             doc_number(d, "interval_seconds", 0), doc_number(d, "idle_timeout_seconds", 0),
 	             time_text(last, doc_text(d, "last_run_at")), time_text(next, doc_text(d, "next_run_at")),
 	             doc_number(d, "total_cleaned", 0));

@@ -1,7 +1,7 @@
 /* Several paths, or a directory: one archive.
  *
- * The selection is made by a POST, fetched by a GET, and its account (were there entries that could not be read?) asked for
- * afterwards. An archive that broke off cannot be resumed and is removed. */
+ * The selection is made by a POST, fetched by a GET, and its account (were there entries that could not be read?) asked
+ * for afterwards. An archive that broke off cannot be resumed and is removed. */
 #include "client/get.h"
 #include "client/part.h"
 
@@ -57,8 +57,8 @@ static bool ends_with(const char *s, const char *suffix)
 
 static const char *choose_format(const struct client_args *a)
 {
-	static const char *const suffixes[][2] = {{".zip", "zip"},         {".tar", "tar"},     {".tar.gz", "tar.gz"},
-	                                          {".tgz", "tar.gz"},      {".tar.zst", "tar.zst"}, {".tzst", "tar.zst"}};
+	static const char *const suffixes[][2] = {{".zip", "zip"},    {".tar", "tar"},         {".tar.gz", "tar.gz"},
+	                                          {".tgz", "tar.gz"}, {".tar.zst", "tar.zst"}, {".tzst", "tar.zst"}};
 	if (a->format)
 		return a->format;
 	for (unsigned i = 0; a->output && i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
@@ -168,7 +168,8 @@ static int report(const struct get *g, const struct pack *p)
 	}
 	if (errors == 0)
 		return CLIENT_OK;
-	complain("%" PRId64 " of %" PRId64 " entries could not be read; RESTORE-ERRORS.txt, the archive's last entry, names them",
+	complain("%" PRId64 " of %" PRId64
+	         " entries could not be read; RESTORE-ERRORS.txt, the archive's last entry, names them",
 	         errors, doc_number(p->account, "entries", 0));
 	return CLIENT_SOME_FAILED;
 }
@@ -209,7 +210,8 @@ static int open_target(const struct get *g, struct pack *p, struct err *e)
 	if (r < 0)
 		return r;
 	if (strcmp(buf_str(&target), "-") == 0 && isatty(STDOUT_FILENO))
-		return err_set(e, ERR_INVALID, "client", "an archive is not for a terminal; redirect it, or name a file with -o");
+		return err_set(e, ERR_INVALID, "client",
+		               "an archive is not for a terminal; redirect it, or name a file with -o");
 	return part_open(&p->part, buf_str(&target), !chosen || g->args->force, e);
 }
 

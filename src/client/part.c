@@ -122,13 +122,15 @@ int part_write(struct part *p, const void *data, size_t len, struct err *e)
 
 static int take_name(struct part *p, struct err *e)
 {
-	int r = p->replace ? rename(p->part, p->path) : renameat2(AT_FDCWD, p->part, AT_FDCWD, p->path, RENAME_NOREPLACE);
-	if (r < 0 && !p->replace && (errno == EINVAL || errno == ENOSYS)) { /* NFS, FUSE and others know no such rename */
+	int r = p->replace ? rename(p->part, p->path)
+	                   : renameat2(AT_FDCWD, p->part, AT_FDCWD, p->path, RENAME_NOREPLACE);
+	/* NFS, FUSE and others know no such rename; some of them know no hard links either. */
+	if (r < 0 && !p->replace && (errno == EINVAL || errno == ENOSYS)) {
 		r = link(p->part, p->path);
-		if (r < 0 && errno != EEXIST && access(p->path, F_OK) < 0)
-			return rename(p->part, p->path) == 0 ? 0 : err_set_errno(e, ERR_IO, errno, "client", "cannot make %s", p->path);
 		if (r == 0)
 			(void)unlink(p->part);
+		else if (errno != EEXIST && access(p->path, F_OK) < 0)
+			r = rename(p->part, p->path);
 	}
 	if (r < 0 && errno == EEXIST)
 		return exists_already(p, e);

@@ -1,5 +1,5 @@
-/* A file on its way: NAME.part until it is complete, then NAME. Beside it, for resuming, NAME.part.etag holds the entity tag
- * of what the bytes belong to. What is under NAME is always whole. */
+/* A file on its way: NAME.part until it is complete, then NAME. Beside it, for resuming, NAME.part.etag holds the
+ * entity tag of what the bytes belong to. What is under NAME is always whole. */
 #ifndef CLIENT_PART_H
 #define CLIENT_PART_H
 
@@ -20,7 +20,7 @@ struct part {
 
 #define PART_INIT ((struct part){.fd = -1})
 
-/* path "-": standard output. replace: a NAME that exists is replaced at the end, otherwise it is an error, now or then. */
+/* path "-": standard output. replace: a NAME that exists is replaced at the end, otherwise an error, now or then. */
 int part_open(struct part *p, const char *path, bool replace, struct err *e);
 /* How many bytes are there, and to which entity they belong; 0: nothing to go on with. */
 uint64_t part_kept(const struct part *p, char ret_etag[CALL_ETAG_MAX]);

@@ -1,7 +1,8 @@
 /* What people read: names, tables, sizes, times, messages.
  *
- * Names in a backup are a guest's. On a terminal every control character of theirs is shown as \xNN or \u{NNNN}; into a file
- * or a pipe a name goes with its own bytes. Cells of a table are made harmless always: a line break would break the table.
+ * Names in a backup are a guest's. On a terminal every control character of theirs is shown as \xNN or \u{NNNN}; into a
+ * file or a pipe a name goes with its own bytes. Cells of a table are made harmless always: a line break would break
+ * the table.
  */
 #ifndef CLIENT_PRINT_H
 #define CLIENT_PRINT_H

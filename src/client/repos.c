@@ -46,7 +46,8 @@ static int find_repository(struct client *c, const char *text, char ret[ID_MAX],
 	}
 	if (!found || !found[0] || strlen(found) >= ID_MAX)
 		return err_set(e, ERR_REPOSITORY_NOT_FOUND, "client",
-		               "there is no repository with the name or id %s; \"sendense repo list\" shows them", text);
+		               "there is no repository with the name or id %s; \"sendense repo list\" shows them",
+		               text);
 	(void)snprintf(ret, ID_MAX, "%s", found);
 	return 0;
 }

@@ -1,6 +1,7 @@
 """A hub of paper for the command line's tests: answers what a test tells it to, and remembers what it was asked."""
 import http.server
 import json
+import ssl
 import threading
 import urllib.parse
 
@@ -74,11 +75,15 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Hub:
-    def __init__(self):
+    def __init__(self, cert=None, key=None):
         self.routes, self.asked = {}, []
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.hub = self
-        self.url = "http://127.0.0.1:%d" % self.server.server_port
+        if cert:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(cert, key)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = "%s://127.0.0.1:%d" % ("https" if cert else "http", self.server.server_port)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self):

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Which hub is asked, and who is told the token."""
 import os
+import shutil
+import subprocess
 
 import tap
 from case import Case
@@ -108,6 +110,26 @@ class Place(Case):
         self.write("home/.netrc", b"machine 127.0.0.1 login a password b\n")
         self.run_client("mounts", "--url", self.hub.url, status=4)
         self.assertNotIn("Authorization", self.last().headers)
+
+    def test_tls(self):
+        if not shutil.which("openssl"):
+            self.skipTest("no openssl")
+        cert, key = self.path("cert.pem"), self.path("key.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=hub",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True,
+                       stderr=subprocess.DEVNULL)
+        hub = Hub(cert, key)
+        self.addCleanup(hub.close)
+        hub.on("GET", "/restore/mounts", (200, {"mounts": [], "count": 0}))
+        self.env["SENDENSE_TOKEN"] = TOKEN
+        self.run_client("mounts", "--url", hub.url, status=4)
+        self.assertIn("--cacert", self.err)
+        self.assertEqual(hub.asked, [])
+        self.run_client("mounts", "--url", hub.url, "--cacert", cert)
+        self.run_client("mounts", "--url", hub.url.replace("127.0.0.1", "localhost"), "--cacert", cert, status=4)
+        self.assertEqual(len(hub.asked), 1)
+        self.write("junk.pem", b"no certificate")
+        self.run_client("mounts", "--url", hub.url, "--cacert", self.path("junk.pem"), status=2)
 
     def test_certificates_that_are_not_there(self):
         self.run_client("mounts", "--url", "https://127.0.0.1:1", "--cacert", self.path("absent.pem"), status=2)

@@ -49,7 +49,8 @@ static int teardown(void **state)
 static void local_hub_gets_the_local_token(void **state)
 {
 	(void)state;
-	static const char *const urls[] = {NULL, "http://127.0.0.1:1", "http://[::1]:1/", "http://LOCALHOST:1", "https://127.9.9.9"};
+	static const char *const urls[] = {NULL, "http://127.0.0.1:1", "http://[::1]:1/", "http://LOCALHOST:1",
+	                                   "https://127.9.9.9"};
 	for (unsigned i = 0; i < 5; i++) {
 		struct err e = ERR_INIT;
 		struct location l;
