@@ -40,7 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = do_HEAD = answer
 
     def json(self, status, value):
-        self.bytes(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
+        self.bytes(status, json.dumps(value, ensure_ascii=False).encode(), {"Content-Type": "application/json"})
 
     def bytes(self, status, data, headers=None, length=None):
         """length: what Content-Length claims; other than len(data), the connection breaks afterwards."""

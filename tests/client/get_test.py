@@ -220,8 +220,9 @@ class Broken(Case):
     def test_a_range_that_was_not_asked_for(self):
         self.write("f.bin.part", DATA[:1000])
         self.write("f.bin.part.etag", ETAG.encode())
+        # As many bytes as would make the file whole, but of another place.
         self.hub.on("GET", "/restore/m/download",
-                    lambda h: h.bytes(206, DATA[500:], {"Content-Range": "bytes 500-%d/%d" % (len(DATA) - 1, len(DATA))}))
+                    lambda h: h.bytes(206, DATA[500:-499], {"Content-Range": "bytes 500-%d/%d" % (len(DATA) - 500, len(DATA))}))
         self.run_client("get", "--continue", "m", "/d/f.bin", status=4)
         self.assertNotIn("f.bin", self.files())
 
