@@ -154,7 +154,8 @@ static int by_place(const void *a, const void *b)
 
 static int fill_keys(struct listing *l, enum wire_sort sort, const atomic_bool *cancelled, struct err *e)
 {
-	qsort(l->items, l->count, sizeof(*l->items), by_place);
+	if (l->count > 1)
+		qsort(l->items, l->count, sizeof(*l->items), by_place);
 	for (size_t i = 0; i < l->count; i++) {
 		struct listing_item *it = &l->items[i];
 		if (it->broken)
@@ -187,7 +188,8 @@ static int by_name(const void *a, const void *b, void *arg)
 
 void listing_sort_names(struct listing *l)
 {
-	qsort_r(l->items, l->count, sizeof(*l->items), by_name, l);
+	if (l->count > 1)
+		qsort_r(l->items, l->count, sizeof(*l->items), by_name, l);
 }
 
 static int compare(const void *a, const void *b, void *arg)
@@ -210,7 +212,7 @@ int listing_sort(struct listing *l, enum wire_sort sort, bool descending, const 
 	l->sort = sort;
 	l->descending = descending;
 	int r = sort == WIRE_SORT_NAME ? 0 : fill_keys(l, sort, cancelled, e);
-	if (r == 0)
+	if (r == 0 && l->count > 1)
 		qsort_r(l->items, l->count, sizeof(*l->items), compare, l);
 	return r;
 }

@@ -395,9 +395,6 @@ static void pack_free(struct pack *p)
 	free(p);
 }
 
-CLEANUP_DEFINE(pack_free, struct pack *)
-CLEANUP_DEFINE(path_list_free, struct path_list *)
-
 static struct pack *pack_new(struct job *j)
 {
 	struct pack *p = calloc(1, sizeof(*p));
@@ -430,10 +427,11 @@ int job_archive(struct job *j, struct err *e)
 	int r = job_read_paths(j, &list, e);
 	if (r < 0)
 		return r;
-	CLEANUP(path_list_free_p) struct path_list *list_owner = &list;
-	CLEANUP(pack_free_p) struct pack *p = pack_new(j);
-	if (!p)
+	struct pack *p = pack_new(j);
+	if (!p) {
+		path_list_free(&list);
 		return err_no_memory(e, "worker");
+	}
 	struct archive_sink sink = {.write = sink_write, .arg = j};
 	r = archive_open(&opt, &sink, &p->archive, e);
 	for (size_t i = 0; i < list.count && r == 0; i++)
@@ -446,5 +444,7 @@ int job_archive(struct job *j, struct err *e)
 		j->progress_at_ms = 0;
 		job_progress(j, p->files, p->bytes, j->out.errors);
 	}
+	pack_free(p);
+	path_list_free(&list);
 	return r;
 }

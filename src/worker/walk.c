@@ -159,7 +159,8 @@ static int read_batch(struct walker *w, struct frame *f, struct err *why, struct
 		return e->code;
 	}
 	f->last = r != 1;
-	qsort(f->batch->items, f->batch->count, sizeof(*f->batch->items), batch_order);
+	if (f->batch->count > 1)
+		qsort(f->batch->items, f->batch->count, sizeof(*f->batch->items), batch_order);
 	return 0;
 }
 
