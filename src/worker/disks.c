@@ -217,7 +217,8 @@ void disks_close(struct disks *d)
 		fs_close(d->fs[i].fs);
 	free(d->fs);
 	volume_set_free(d->set);
-	for (unsigned i = 0; i < d->count; i++) {
+	/* All of them: the first layer of a disk may have failed, and then the disk does not count yet. */
+	for (unsigned i = 0; i < VOLUME_DISKS_MAX; i++) {
 		struct disk *dk = &d->disk[i];
 		blk_unref(d->blks[i]);
 		for (unsigned k = 0; k < dk->layer_count; k++)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -73,13 +74,24 @@ static uint32_t enter_namespaces(void)
 
 static int drop_user(struct err *e)
 {
-	if (geteuid() != 0 || getuid() != 0)
+	if (geteuid() != 0 && getuid() != 0)
 		return 0;
 	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
 		return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot drop root");
 	if (setresuid(0, 0, 0) == 0)
 		return err_set(e, ERR_SANDBOX, "sandbox", "root came back after it was dropped");
 	return 0;
+}
+
+/* A new user namespace gives its maker all capabilities in it; root that has become nobody may have kept inheritable
+ * ones. None is needed any more. */
+static int drop_capabilities(struct err *e)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {{0}};
+	if (syscall(SYS_capset, &head, none) == 0)
+		return 0;
+	return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot drop the capabilities");
 }
 
 /* Newer rules than the headers of the build know; a kernel is told only those it has. */
@@ -191,6 +203,8 @@ int sandbox_enter(uint32_t *ret_layers, struct err *e)
 	layers |= enter_namespaces();
 	(void)prctl(PR_SET_DUMPABLE, 0); /* afterwards: it takes /proc/self away from us, too */
 	int r = drop_user(e);
+	if (r == 0)
+		r = drop_capabilities(e);
 	if (r == 0)
 		r = set_limits(e);
 	if (r < 0)

@@ -1,8 +1,8 @@
 /* sandbox: what a worker gives up before it reads the first byte of an image.
  *
  *	descriptors above the control socket closed → new IPC, mount and UTS namespaces and an empty root (where
- *	allowed) → user and groups dropped (as root) → no core dumps, limits → no_new_privs → Landlock: no path, no port
- *	→ seccomp: an allow-list → self-test
+ *	allowed) → user and groups dropped (as root), capabilities dropped → no core dumps, limits → no_new_privs
+ *	→ Landlock: no path, no port → seccomp: an allow-list → self-test
  *
  * What remains: reading the descriptors that arrive over the socket, memory (within a limit), threads, and
  * answering. Anything else ends the process with SIGSYS, which the hub sees and says.

@@ -195,9 +195,9 @@ int worker_main(void)
 	if (r < 0)
 		return quit(EXIT_PROTOCOL, &e);
 	/* The client is gone. */
-	if (jobs_end(&w, END_WAIT_MS)) {
-		listing_free(w.cached);
-		disks_close(&w.disks);
-	}
+	if (!jobs_end(&w, END_WAIT_MS))
+		_exit(EXIT_CLIENT_GONE); /* a job still runs: nothing may be taken down under it */
+	listing_free(w.cached);
+	disks_close(&w.disks);
 	return EXIT_CLIENT_GONE;
 }
