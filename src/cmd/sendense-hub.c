@@ -64,17 +64,23 @@ static int make_data_dir(const char *dir, struct err *e)
 	return 0;
 }
 
-/* The command line on this machine finds the hub by this file. */
+/* The command line on this machine finds the hub by this file: an address that means "all" is reached on loopback. */
 static int write_url(const char *dir, const struct http_server *server, const char *listen, struct err *e)
 {
-	char path[PATH_MAX + 16], text[512];
 	const char *colon = strrchr(listen, ':');
+	char host[256];
+	(void)snprintf(host, sizeof(host), "%.*s", colon ? (int)(colon - listen) : 9, colon ? listen : "127.0.0.1");
+	if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "[::]") == 0 || host[0] == '\0')
+		(void)snprintf(host, sizeof(host), "%s", host[0] == '[' ? "[::1]" : "127.0.0.1");
+
+	char path[PATH_MAX + 16], text[512];
 	(void)snprintf(path, sizeof(path), "%s/hub.url", dir);
-	int len = snprintf(text, sizeof(text), "%s://%.*s:%u\n", http_server_tls(server) ? "https" : "http",
-	                   colon ? (int)(colon - listen) : 9, colon ? listen : "127.0.0.1", http_server_port(server));
+	int len = snprintf(text, sizeof(text), "%s://%s:%u\n", http_server_tls(server) ? "https" : "http", host,
+	                   http_server_port(server));
 	CLEANUP(fd_close) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || write(fd, text, (size_t)len) != len)
-		return err_set_errno(e, errno == ENOSPC ? ERR_CATALOG_FULL : ERR_CONFIG, errno, "hub", "cannot write hub.url in the data directory");
+		return err_set_errno(e, errno == ENOSPC ? ERR_CATALOG_FULL : ERR_CONFIG, errno, "hub",
+		                     "cannot write hub.url in the data directory");
 	return 0;
 }
 
