@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -93,16 +92,6 @@ static int drop_capabilities(struct err *e)
 	if (syscall(SYS_capset, &head, none) == 0)
 		return 0;
 	return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot drop the capabilities");
-}
-
-/* In a user namespace of one's own one has every capability: over nothing that is left, but none is needed either. */
-static int drop_capabilities(struct err *e)
-{
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
-	if (syscall(SYS_capset, &head, none) < 0)
-		return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot drop capabilities");
-	return 0;
 }
 
 /* Newer rules than the headers of the build know; a kernel is told only those it has. */
