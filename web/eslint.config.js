@@ -13,5 +13,8 @@ export default ts.config(
 		rules: hooks.configs.recommended.rules,
 		languageOptions: { globals: globals.browser },
 	},
-	{ files: ['test/**', '*.config.*', 'public/**'], languageOptions: { globals: { ...globals.node, ...globals.browser } } },
+	{
+		files: ['test/**', '*.config.*', 'public/**'],
+		languageOptions: { globals: { ...globals.node, ...globals.browser } },
+	},
 );

@@ -26,7 +26,16 @@ export default {
 				mark: token('mark'),
 			},
 			fontFamily: {
-				sans: ['system-ui', '-apple-system', 'Segoe UI', 'Roboto', 'Noto Sans', 'Liberation Sans', 'DejaVu Sans', 'sans-serif'],
+				sans: [
+					'system-ui',
+					'-apple-system',
+					'Segoe UI',
+					'Roboto',
+					'Noto Sans',
+					'Liberation Sans',
+					'DejaVu Sans',
+					'sans-serif',
+				],
 				mono: ['ui-monospace', 'SFMono-Regular', 'Menlo', 'Consolas', 'DejaVu Sans Mono', 'monospace'],
 			},
 		},

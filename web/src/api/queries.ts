@@ -25,7 +25,11 @@ export const queryClient = new QueryClient({
 const CSRF = { 'X-Sendense-CSRF': '1' } as const;
 
 export const useSession = () =>
-	useQuery({ queryKey: ['session'], queryFn: ({ signal }) => call(client.GET('/session', { signal })), staleTime: 60_000 });
+	useQuery({
+		queryKey: ['session'],
+		queryFn: ({ signal }) => call(client.GET('/session', { signal })),
+		staleTime: 60_000,
+	});
 
 export function useSignIn() {
 	const cache = useQueryClient();
@@ -144,10 +148,7 @@ export function useScan() {
 		mutationFn: (id: string) =>
 			call(client.POST('/repositories/{repository_id}/scan', { params: { path: { repository_id: id } } })),
 		onSuccess: () =>
-			Promise.all([
-				cache.invalidateQueries({ queryKey: ['vms'] }),
-				cache.invalidateQueries({ queryKey: ['backups'] }),
-			]),
+			Promise.all([cache.invalidateQueries({ queryKey: ['vms'] }), cache.invalidateQueries({ queryKey: ['backups'] })]),
 	});
 }
 

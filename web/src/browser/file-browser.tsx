@@ -1,0 +1,246 @@
+import { ArrowUp, FolderOpen, SearchX } from 'lucide-react';
+import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent } from 'react';
+import type { Schemas } from '@/api/client';
+import { isCode, isNetwork, Problem } from '@/components/problem';
+import { Card, Dialog, Empty, IconButton, SkeletonRows } from '@/components/ui';
+import { downloadArchive, downloadFile } from '@/downloads/store';
+import { announce } from '@/lib/announce';
+import { useDebounced, useMedia } from '@/lib/hooks';
+import { baseName, browserUrl, join, parent, type BrowserAddress } from '@/lib/paths';
+import { navigate, setSearch, useSearch } from '@/lib/router';
+import * as selecting from '@/lib/selection';
+import { t } from '@/texts';
+import { Breadcrumbs } from './breadcrumbs';
+import { Details } from './details';
+import { FileTable, type Column } from './file-table';
+import { KeyHelp, SelectionBar, Toolbar } from './toolbar';
+import { useFolder } from './use-folder';
+import { isSort, totalOf, type Entry, type Order, type Sort } from './view';
+
+const FILTER_MS = 300;
+const COLUMNS_KEY = 'columns';
+
+function storedColumns(): Column[] {
+	const text = localStorage.getItem(COLUMNS_KEY);
+	return text === null ? ['size', 'modified'] : (text.split(' ').filter(Boolean) as Column[]);
+}
+
+export function FileBrowser({
+	address,
+	vm,
+	onMountGone,
+}: {
+	address: BrowserAddress;
+	vm: string;
+	onMountGone: () => unknown;
+}) {
+	const search = useSearch();
+	const sort: Sort = isSort(search.get('sort')) ? (search.get('sort') as Sort) : 'name';
+	const order: Order = search.get('order') === 'desc' ? 'desc' : 'asc';
+	const [filter, setFilter] = useState(search.get('q') ?? '');
+	const q = useDebounced(filter, FILTER_MS);
+	const folder = useFolder(address.mount, address.volume, address.path, sort, order, q);
+	const [selection, setSelection] = useState(selecting.nothing);
+	const [columns, setColumns] = useState(storedColumns);
+	const [help, setHelp] = useState(false);
+	const stacked = useMedia('(max-width: 767px)');
+	const narrow = useMedia('(max-width: 1023px)');
+	const grid = useRef<HTMLDivElement>(null);
+	const filterInput = useRef<HTMLInputElement>(null);
+	const file = search.get('file');
+	const { rows } = folder;
+
+	useEffect(() => setSearch({ q: q || null }), [q]);
+	useEffect(() => {
+		if (q && !folder.pending) announce(t.browser.shown(rows.length.toLocaleString('en'), t.items(folder.total)));
+	}, [q, rows.length, folder.pending, folder.total]);
+
+	const here = (path: string) => browserUrl({ ...address, path });
+	const keep = () => {
+		const s = new URLSearchParams();
+		if (sort !== 'name') s.set('sort', sort);
+		if (order !== 'asc') s.set('order', order);
+		return s.size > 0 ? `?${s}` : '';
+	};
+	const go = (path: string) => navigate(here(path) + keep());
+	const show = (path: string | null) => setSearch({ file: path }, { replace: file !== null });
+	const open = (e: Entry) => {
+		if (e.type === 'directory') go(join(address.path, e.name));
+		else show(e.name);
+	};
+	const goUp = () => address.path !== '/' && go(parent(address.path));
+	const changeSort = (s: Sort) => {
+		const next = s === sort && order === 'asc' ? 'desc' : 'asc';
+		setSearch({ sort: s === 'name' ? null : s, order: next === 'asc' ? null : next });
+		setSelection(selecting.nothing);
+	};
+	const changeColumns = (c: Column[]) => {
+		setColumns(c);
+		localStorage.setItem(COLUMNS_KEY, c.join(' '));
+	};
+
+	const onClick = (index: number, e: MouseEvent) => {
+		const entry = rows[index];
+		const touch = (e.nativeEvent as PointerEvent).pointerType === 'touch';
+		if (entry && touch) return open(entry);
+		setSelection((s) => selecting.click(s, rows, index, { toggle: e.ctrlKey || e.metaKey, range: e.shiftKey }));
+		if (entry && file !== null && !e.ctrlKey && !e.metaKey && !e.shiftKey) show(entry.name);
+	};
+	const onToggle = (index: number, e: MouseEvent) =>
+		setSelection((s) => selecting.click(s, rows, index, { toggle: true, range: e.shiftKey }));
+	const chooseAll = () =>
+		setSelection((s) => (s.chosen.size === rows.length ? selecting.clear(s) : selecting.all(s, rows)));
+
+	const onKeyDown = (e: KeyboardEvent, pageRows: number) => {
+		if (e.target instanceof HTMLButtonElement || (e.target instanceof HTMLInputElement && e.key === ' ')) return;
+		const { active } = selection;
+		const goTo = (to: number) => setSelection((s) => selecting.move(s, rows, to, e.shiftKey));
+		const keys: Record<string, () => void> = {
+			ArrowDown: () => goTo(active + 1),
+			ArrowUp: () => goTo(active - 1),
+			PageDown: () => goTo(active + pageRows),
+			PageUp: () => goTo(active - pageRows),
+			Home: () => goTo(0),
+			End: () => goTo(rows.length - 1),
+			' ': () => setSelection((s) => selecting.toggle(s, rows, active)),
+			Enter: () => rows[active] && open(rows[active]),
+			Backspace: goUp,
+			'/': () => filterInput.current?.focus(),
+			'?': () => setHelp(true),
+			Escape: () => (file !== null ? show(null) : setSelection(selecting.clear)),
+		};
+		const all = e.key.toLowerCase() === 'a' && (e.ctrlKey || e.metaKey);
+		const act = all
+			? () => setSelection((s) => selecting.all(s, rows))
+			: e.ctrlKey || e.metaKey
+				? undefined
+				: keys[e.key];
+		if (!act) return;
+		e.preventDefault();
+		act();
+	};
+
+	const total = useMemo(() => totalOf(rows, selection.chosen), [rows, selection.chosen]);
+	const chosenOne = selection.chosen.size === 1 ? rows.find((r) => selection.chosen.has(r.path)) : undefined;
+	const archiveName = baseName(address.path) || vm || t.browser.home;
+	const downloadFolder = (format: Schemas['ArchiveFormat']) =>
+		void downloadArchive(address.mount, folder.volume, [address.path], archiveName, format);
+	const downloadSelection = (format: Schemas['ArchiveFormat']) => {
+		// All of a folder is that folder: its name is shorter than a list of everything in it.
+		const everything = !q && selection.chosen.size === folder.total;
+		const paths = everything ? [address.path] : [...selection.chosen];
+		const name = chosenOne ? chosenOne.name : archiveName;
+		void downloadArchive(address.mount, folder.volume, paths, name, format);
+	};
+
+	const gone = isCode(folder.error, 'MOUNT_NOT_FOUND');
+	useEffect(() => {
+		if (gone) onMountGone();
+	}, [gone, onMountGone]);
+	if (gone) return <SkeletonRows />;
+	const details = file !== null && folder.volume > 0 && (
+		<Details
+			key={file}
+			mount={address.mount}
+			volume={folder.volume}
+			path={join(address.path, file)}
+			onClose={() => show(null)}
+			bare={narrow}
+		/>
+	);
+	const complete = folder.loaded >= folder.total;
+	return (
+		<div className="flex min-h-0 flex-1 gap-4">
+			<Card
+				className="flex h-[calc(100dvh-15rem)] min-h-[26rem] min-w-0 flex-1 flex-col md:h-[calc(100dvh-12.5rem)]"
+				aria-label={t.browser.region}
+			>
+				<div className="flex items-center gap-1 border-b px-2 py-1">
+					<IconButton icon={ArrowUp} label={t.browser.up} disabled={address.path === '/'} onClick={goUp} />
+					<Breadcrumbs address={address} />
+				</div>
+				{selection.chosen.size > 0 ? (
+					<SelectionBar
+						total={total}
+						single={chosenOne?.type === 'file'}
+						onDownloadFile={() =>
+							chosenOne &&
+							void downloadFile(address.mount, folder.volume, chosenOne.path, chosenOne.name, chosenOne.size ?? 0)
+						}
+						onDownload={downloadSelection}
+						onClear={() => setSelection(selecting.clear)}
+					/>
+				) : (
+					<Toolbar
+						filter={filter}
+						filterRef={filterInput}
+						onFilter={(text) => {
+							setFilter(text);
+							setSelection(selecting.nothing);
+						}}
+						columns={columns}
+						onColumns={changeColumns}
+						stacked={stacked}
+						sort={sort}
+						order={order}
+						onSort={changeSort}
+						onHelp={() => setHelp(true)}
+						onDownloadFolder={downloadFolder}
+						backToList={() => grid.current?.focus()}
+					/>
+				)}
+				{folder.error !== null && !isNetwork(folder.error) && <Problem error={folder.error} onRetry={folder.retry} />}
+				{!folder.pending && folder.error === null && rows.length === 0 && complete ? (
+					<div className="flex-1 overflow-auto">
+						{q ? (
+							<Empty icon={SearchX} title={t.browser.noMatch(q)} />
+						) : (
+							<Empty icon={FolderOpen} title={t.browser.empty} />
+						)}
+					</div>
+				) : (
+					(folder.error === null || folder.loaded > 0) && (
+						<FileTable
+							rows={rows}
+							count={q || sort === 'mode' || sort === 'owner' ? rows.length : Math.max(folder.total, rows.length)}
+							pending={folder.pending}
+							selection={selection}
+							columns={columns}
+							stacked={stacked}
+							q={q}
+							sort={sort}
+							order={order}
+							label={baseName(address.path) || t.browser.home}
+							gridRef={grid}
+							onSort={changeSort}
+							onClick={onClick}
+							onToggle={onToggle}
+							onOpen={open}
+							onChooseAll={chooseAll}
+							onKeyDown={onKeyDown}
+						/>
+					)
+				)}
+				<p className="border-t px-4 py-2 text-xs text-muted">
+					{q ? t.browser.shown(rows.length.toLocaleString('en'), t.items(folder.total)) : t.items(folder.total)}
+					{!complete && ` · ${t.browser.loadingMore}`}
+				</p>
+			</Card>
+			{details &&
+				(narrow ? (
+					<Dialog open onClose={() => show(null)} title={file ?? ''}>
+						{details}
+					</Dialog>
+				) : (
+					<aside
+						aria-label={t.browser.details}
+						className="h-[calc(100dvh-12.5rem)] min-h-[26rem] w-96 shrink-0 overflow-y-auto rounded-xl border bg-surface p-4"
+						tabIndex={0}
+					>
+						{details}
+					</aside>
+				))}
+			<KeyHelp open={help} onClose={() => setHelp(false)} />
+		</div>
+	);
+}

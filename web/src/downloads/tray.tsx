@@ -1,0 +1,137 @@
+import { Check, ChevronDown, ChevronUp, CircleAlert, Download as DownloadIcon, LoaderCircle, X } from 'lucide-react';
+import { useState } from 'react';
+import { Button, Dialog, IconButton } from '@/components/ui';
+import { explain } from '@/lib/errors';
+import { formatDuration, formatSize } from '@/lib/format';
+import { useStore } from '@/lib/store';
+import { t } from '@/texts';
+import { timeLeft } from './rate';
+import { active, answer, cancel, clearFinished, downloads, remove, type Download } from './store';
+
+function Icon({ d }: { d: Download }) {
+	if (d.state === 'done' || d.state === 'handed') return <Check className="size-5 text-good" aria-hidden />;
+	if (d.state === 'failed') return <CircleAlert className="size-5 text-danger" aria-hidden />;
+	if (d.state === 'cancelled') return <X className="size-5 text-muted" aria-hidden />;
+	return <LoaderCircle className="size-5 animate-spin text-accent" aria-hidden />;
+}
+
+function status(d: Download): string {
+	const left = timeLeft(d.rate, d.bytes, d.total);
+	switch (d.state) {
+		case 'counting':
+		case 'asking':
+			return t.downloads.counting;
+		case 'waiting':
+			return t.downloads.waiting;
+		case 'handed':
+			return t.downloads.handedOver;
+		case 'done':
+			return [t.downloads.done, d.archive && t.files(d.files), formatSize(d.total)].filter(Boolean).join(' · ');
+		case 'cancelled':
+			return t.downloads.cancelled;
+		case 'failed':
+			return t.downloads.failed;
+		default:
+			return [
+				d.archive && t.downloads.filesOf(d.entries, d.entriesTotal),
+				t.downloads.bytesOf(formatSize(d.bytes), formatSize(d.total)),
+				d.rate.speed > 0 && t.downloads.speed(formatSize(d.rate.speed)),
+				left !== null && t.downloads.left(formatDuration(left)),
+			]
+				.filter(Boolean)
+				.join(' · ');
+	}
+}
+
+function Failure({ error }: { error: unknown }) {
+	const { title, advice, detail } = explain(error);
+	return <p className="text-sm text-danger">{[`${title}.`, advice || detail].filter(Boolean).join(' ')}</p>;
+}
+
+function Row({ d }: { d: Download }) {
+	return (
+		<li className="flex gap-3 px-4 py-3" data-testid="download">
+			<div className="pt-0.5">
+				<Icon d={d} />
+			</div>
+			<div className="min-w-0 flex-1 space-y-1">
+				<p className="truncate font-medium" title={d.name}>
+					{d.name}
+				</p>
+				{(d.state === 'running' || d.state === 'waiting') && (
+					<progress
+						className="block h-1.5 w-full overflow-hidden rounded-full accent-[rgb(var(--accent))]"
+						aria-label={d.name}
+						value={d.total > 0 ? d.bytes / d.total : 0}
+					/>
+				)}
+				<p className="text-sm tabular-nums text-muted">{status(d)}</p>
+				{d.unread > 0 && <p className="text-sm text-warn">{t.downloads.errors(d.unread)}</p>}
+				{d.state === 'failed' && <Failure error={d.error} />}
+			</div>
+			{active(d) ? (
+				<IconButton icon={X} label={t.downloads.cancelNamed(d.name)} onClick={() => cancel(d.id)} />
+			) : (
+				<IconButton icon={X} label={t.downloads.removeNamed(d.name)} onClick={() => remove(d.id)} />
+			)}
+		</li>
+	);
+}
+
+export function Tray() {
+	const list = useStore(downloads);
+	const [open, setOpen] = useState(true);
+	if (list.length === 0) return null;
+	const asking = list.find((d) => d.state === 'asking');
+	const running = list.filter(active).length;
+	return (
+		<section
+			aria-label={t.downloads.title}
+			className="fixed inset-x-2 bottom-16 z-30 overflow-hidden rounded-xl border bg-surface shadow-xl sm:left-auto sm:right-4 sm:w-[26rem] md:bottom-4"
+		>
+			<div className="flex items-center gap-2 border-b bg-raised/60 px-4 py-1">
+				<DownloadIcon className="size-4 text-muted" aria-hidden />
+				<h2 className="flex-1 text-sm font-semibold">
+					{t.downloads.title} <span className="font-normal text-muted">({list.length})</span>
+				</h2>
+				{running < list.length && (
+					<Button look="quiet" onClick={clearFinished}>
+						{t.downloads.clear}
+					</Button>
+				)}
+				<IconButton
+					icon={open ? ChevronDown : ChevronUp}
+					label={open ? t.downloads.collapse : t.downloads.expand}
+					aria-expanded={open}
+					onClick={() => setOpen(!open)}
+				/>
+			</div>
+			{open && (
+				<ul className="max-h-[40dvh] divide-y overflow-y-auto" tabIndex={0} aria-label={t.downloads.title}>
+					{list.map((d) => (
+						<Row key={d.id} d={d} />
+					))}
+				</ul>
+			)}
+			{asking && (
+				<Dialog
+					open
+					onClose={() => answer(asking.id, false)}
+					title={t.downloads.large}
+					description={
+						asking.archive
+							? t.downloads.largeText(formatSize(asking.total), t.files(asking.files))
+							: t.downloads.largeFile(formatSize(asking.total))
+					}
+				>
+					<div className="flex justify-end gap-2">
+						<Button onClick={() => answer(asking.id, false)}>{t.cancel}</Button>
+						<Button look="primary" onClick={() => answer(asking.id, true)}>
+							{t.downloads.go}
+						</Button>
+					</div>
+				</Dialog>
+			)}
+		</section>
+	);
+}

@@ -1,0 +1,33 @@
+import { ApiError, NetworkError } from '@/api/client';
+import { t } from '@/texts';
+
+export interface Explanation {
+	title: string;
+	advice: string;
+	/** The hub's own sentence. */
+	detail: string;
+	code: string;
+}
+
+function sentence(text: string): string {
+	if (!text) return '';
+	const first = text.slice(0, 1).toUpperCase() + text.slice(1);
+	return /[.!?]$/.test(first) ? first : `${first}.`;
+}
+
+export function explain(error: unknown): Explanation {
+	if (error instanceof NetworkError) {
+		const [title = '', advice = ''] = t.errors.network;
+		return { title, advice, detail: '', code: '' };
+	}
+	if (error instanceof ApiError) {
+		const words = t.errors.byCode[error.code];
+		return {
+			title: words?.[0] ?? t.errors.unknown,
+			advice: words?.[1] ?? '',
+			detail: sentence(error.message),
+			code: error.code,
+		};
+	}
+	return { title: t.errors.unknown, advice: '', detail: error instanceof Error ? error.message : '', code: '' };
+}

@@ -1,0 +1,140 @@
+import { Clock, Lock, TriangleAlert } from 'lucide-react';
+import { ApiError, type Schemas } from '@/api/client';
+import { useMountDisk, useMountInfo, useMounts } from '@/api/queries';
+import { FileBrowser } from '@/browser/file-browser';
+import { isCode, Problem } from '@/components/problem';
+import { Button, Card, Empty, Select, SkeletonRows } from '@/components/ui';
+import { announce } from '@/lib/announce';
+import { formatDuration, formatSize } from '@/lib/format';
+import { useNow, useTitle } from '@/lib/hooks';
+import { baseName, browserUrl, type BrowserAddress } from '@/lib/paths';
+import { Link, navigate } from '@/lib/router';
+import { t } from '@/texts';
+
+type Volume = Schemas['Volume'];
+
+function volumeName(v: Volume): string {
+	const note = v.locked ? t.browser.locked : v.supported ? '' : t.browser.unsupported;
+	return [t.browser.volumeN(v.volume), v.label || v.name, v.filesystem_type, formatSize(v.size), note]
+		.filter(Boolean)
+		.join(' · ');
+}
+
+function VolumeSelect({ volumes, chosen, mount }: { volumes: Volume[]; chosen: number; mount: string }) {
+	const shown = volumes.filter((v) => !v.container);
+	return (
+		<Select
+			aria-label={t.browser.volume}
+			value={chosen}
+			className="max-w-full"
+			onChange={(e) => navigate(browserUrl({ mount, volume: Number(e.target.value), path: '/' }))}
+		>
+			{shown.map((v) => (
+				<option key={v.volume} value={v.volume}>
+					{volumeName(v)}
+				</option>
+			))}
+		</Select>
+	);
+}
+
+/** The mount has ended: one click makes it again, and the path stays. */
+function Ended({ error, address }: { error: ApiError; address: BrowserAddress }) {
+	const mount = useMountDisk();
+	const backup = error.details['backup_id'];
+	const disk = error.details['disk_index'];
+	const known = typeof backup === 'string' && typeof disk === 'number';
+	const again = () =>
+		known &&
+		mount.mutate(
+			{ backup_id: backup, disk_index: disk, reuse: true },
+			{
+				onSuccess: (m) => {
+					announce(t.mounts.open);
+					navigate(browserUrl({ ...address, mount: m.mount_id }) + location.search, { replace: true });
+				},
+			},
+		);
+	return (
+		<Card>
+			<Empty icon={Clock} title={t.browser.expiredTitle} hint={known ? t.browser.expiredText : t.browser.goneText}>
+				<div className="flex flex-wrap justify-center gap-2">
+					{known && (
+						<Button look="primary" busy={mount.isPending} onClick={again}>
+							{t.browser.remount}
+						</Button>
+					)}
+					<Button asChild>
+						<Link href="/restore">{t.browser.toRestore}</Link>
+					</Button>
+				</div>
+			</Empty>
+			{mount.isError && <Problem error={mount.error} onRetry={again} />}
+		</Card>
+	);
+}
+
+function Left({ mount }: { mount: string }) {
+	const mounts = useMounts();
+	const now = useNow();
+	const m = mounts.data?.mounts.find((x) => x.mount_id === mount);
+	if (!m) return null;
+	return <span className="tabular-nums">{t.mounts.left(formatDuration((Date.parse(m.expires_at) - now) / 1000))}</span>;
+}
+
+export function BrowserPage({ address }: { address: BrowserAddress }) {
+	const info = useMountInfo(address.mount);
+	useTitle(baseName(address.path) || info.data?.vm_name || t.browser.region);
+	if (info.isPending) return <SkeletonRows />;
+	if (info.isError) {
+		if (isCode(info.error, 'MOUNT_NOT_FOUND')) return <Ended error={info.error} address={address} />;
+		return (
+			<Problem error={info.error} onRetry={() => void info.refetch()}>
+				<Button asChild>
+					<Link href="/restore">{t.browser.toRestore}</Link>
+				</Button>
+			</Problem>
+		);
+	}
+	const mount = info.data;
+	const volumes = mount.volumes ?? [];
+	const number = address.volume || (volumes.find((v) => v.default)?.volume ?? 0);
+	const volume = volumes.find((v) => v.volume === number);
+	const at = { ...address, volume: number };
+	return (
+		<>
+			<div className="mb-3 flex flex-wrap items-center justify-between gap-x-4 gap-y-2">
+				<div className="min-w-0">
+					<h1 className="truncate text-xl font-semibold tracking-tight">
+						{mount.vm_name} <span className="font-normal text-muted">· {t.restore.diskN(mount.disk_index)}</span>
+					</h1>
+					<p className="truncate text-sm text-muted" title={mount.backup_id}>
+						{mount.backup_id} · <Left mount={mount.mount_id} />
+					</p>
+				</div>
+				<VolumeSelect volumes={volumes} chosen={number} mount={mount.mount_id} />
+			</div>
+			{mount.warnings && mount.warnings.length > 0 && (
+				<details className="mb-3 rounded-lg bg-warn-soft px-4 py-2 text-sm text-warn">
+					<summary className="cursor-pointer">{t.browser.warnings}</summary>
+					<ul className="list-disc pl-5">
+						{mount.warnings.map((w) => (
+							<li key={w}>{w}</li>
+						))}
+					</ul>
+				</details>
+			)}
+			{volume?.locked ? (
+				<Card>
+					<Empty icon={Lock} title={t.browser.lockedTitle} hint={t.browser.lockedText} />
+				</Card>
+			) : volume && !volume.supported ? (
+				<Card>
+					<Empty icon={TriangleAlert} title={t.browser.unsupportedTitle} hint={volume.reason ?? ''} />
+				</Card>
+			) : (
+				<FileBrowser key={`${number}${at.path}`} address={at} vm={mount.vm_name} onMountGone={info.refetch} />
+			)}
+		</>
+	);
+}
