@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
-static int clean(struct hub *h, unsigned *ret_cleaned, struct err *e)
+int hub_close_expired(struct hub *h, unsigned *ret_closed, struct err *e)
 {
 	struct catalog_mount_list list = {0};
 	struct catalog_mount_filter due = {.status = CATALOG_MOUNT_MOUNTED, .expired_at = hub_now_us()};
@@ -16,13 +16,11 @@ static int clean(struct hub *h, unsigned *ret_cleaned, struct err *e)
 		cleaned += closed;
 	}
 	catalog_mount_list_free(&list);
-	(void)hub_stop_idle_workers(h);
-	hub_selections_expire(h);
 	if (cleaned > 0) {
 		struct err ignored = ERR_INIT;
-		(void)catalog_counter_add(h->catalog, CATALOG_COUNTER_CLEANED, cleaned, NULL, r == 0 ? e : &ignored);
+		(void)catalog_counter_add(h->catalog, CATALOG_COUNTER_CLEANED, cleaned, NULL, &ignored);
 	}
-	*ret_cleaned = cleaned;
+	*ret_closed = cleaned;
 	return r;
 }
 
@@ -33,7 +31,9 @@ int hub_cleanup_run(struct hub *h, unsigned *ret_cleaned, struct err *e)
 	pthread_mutex_unlock(&h->clean_lock);
 
 	unsigned cleaned = 0;
-	int r = clean(h, &cleaned, e);
+	int r = hub_close_expired(h, &cleaned, e);
+	(void)hub_stop_idle_workers(h);
+	hub_selections_expire(h);
 
 	pthread_mutex_lock(&h->clean_lock);
 	h->cleaning--;

@@ -81,6 +81,9 @@ void hub_drop_all(struct hub *h);
 
 /* --- cleanup.c --- */
 
+/* Closes the mounts whose time is over and counts them. */
+int hub_close_expired(struct hub *h, unsigned *ret_closed, struct err *e);
+
 int hub_cleaner_start(struct hub *h, struct err *e);
 void hub_cleaner_stop(struct hub *h);
 

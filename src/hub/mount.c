@@ -202,6 +202,15 @@ static void touch(struct hub *h, struct live *l)
 		(void)catalog_mount_touch(h->catalog, l->id, store, store + (int64_t)h->idle_timeout_s * 1000000, &ignored);
 }
 
+/* Closed, or never opened, while the caller waited for l->start. */
+static bool is_removed(struct hub *h, const struct live *l)
+{
+	pthread_mutex_lock(&h->lock);
+	bool removed = l->removed;
+	pthread_mutex_unlock(&h->lock);
+	return removed;
+}
+
 int hub_use(struct hub *h, const char *mount_id, struct hub_use **ret, struct err *e)
 {
 	struct live *l = NULL;
@@ -214,7 +223,7 @@ int hub_use(struct hub *h, const char *mount_id, struct hub_use **ret, struct er
 		return err_no_memory(e, "hub");
 	}
 	pthread_mutex_lock(&l->start);
-	r = ensure_session(h, l, e);
+	r = is_removed(h, l) ? not_mounted(e, mount_id) : ensure_session(h, l, e);
 	if (r == 0) {
 		*u = (struct hub_use){
 			.session = session_ref(l->session),
@@ -442,7 +451,8 @@ static const char *default_filesystem(const struct live *l)
 	return "";
 }
 
-/* Opens the reserved mount. */
+/* Opens the reserved mount. It is in the table from the beginning, so that whoever asks for it meanwhile waits for
+ * l->start instead of making an entry, and a worker, of his own. */
 static int bring_up(struct hub *h, const char *id, struct err *e)
 {
 	CLEANUP(free_ptr) struct catalog_mount *row = NULL;
@@ -453,20 +463,18 @@ static int bring_up(struct hub *h, const char *id, struct err *e)
 	if (!l)
 		return err_no_memory(e, "hub");
 	pthread_mutex_lock(&l->start);
-	r = ensure_session(h, l, e);
-	pthread_mutex_unlock(&l->start);
-	if (r == 0)
-		r = catalog_mount_set_status(h->catalog, id, CATALOG_MOUNT_MOUNTED, default_filesystem(l), NULL, e);
-	if (r < 0) {
-		live_free(l);
-		return r;
-	}
 	pthread_mutex_lock(&h->lock);
 	l->next = h->live;
 	h->live = l;
 	pthread_mutex_unlock(&h->lock);
+	r = ensure_session(h, l, e);
+	if (r == 0)
+		r = catalog_mount_set_status(h->catalog, id, CATALOG_MOUNT_MOUNTED, default_filesystem(l), NULL, e);
+	if (r < 0)
+		live_unref(h, take_out(h, id)); /* the caller's reference is still held */
+	pthread_mutex_unlock(&l->start);
 	live_unref(h, l);
-	return 0;
+	return r;
 }
 
 static int check_complete(struct hub *h, const char *backup_id, struct err *e)
@@ -479,6 +487,36 @@ static int check_complete(struct hub *h, const char *backup_id, struct err *e)
 	return r;
 }
 
+enum { RESERVED = 0, REUSED = 1, ATTEMPTS = 4 };
+
+/* A slot of its own, or the mount that is there. What stands in the way may be over: expired and not yet cleaned up, or just
+ * being closed, or failing to open; then it is tried again. */
+static int reserve_or_reuse(struct hub *h, const struct catalog_disk *disk, bool reuse, char *id, char *existing,
+                            struct hub_mount **ret, struct err *e)
+{
+	for (unsigned attempt = 1;; attempt++) {
+		int r = reserve(h, disk, id, existing, e);
+		if (r == 0)
+			return RESERVED;
+		if (r == ERR_ALREADY_MOUNTED && reuse) {
+			struct err why = ERR_INIT;
+			int got = hub_mount_get(h, existing, ret, &why);
+			if (got == 0 || got != ERR_MOUNT_NOT_FOUND) {
+				*e = why;
+				return got == 0 ? REUSED : got;
+			}
+		}
+		unsigned closed = 0;
+		struct err ignored = ERR_INIT;
+		if ((r != ERR_ALREADY_MOUNTED && r != ERR_NO_SLOT) || attempt == ATTEMPTS)
+			return r;
+		(void)hub_close_expired(h, &closed, &ignored);
+		if (closed == 0 && !(reuse && r == ERR_ALREADY_MOUNTED))
+			return r;
+		err_clear(e);
+	}
+}
+
 int hub_mount(struct hub *h, const char *backup_id, int64_t disk_index, bool reuse, struct hub_mount **ret,
               bool *ret_reused, char *ret_existing, struct err *e)
 {
@@ -489,18 +527,13 @@ int hub_mount(struct hub *h, const char *backup_id, int64_t disk_index, bool reu
 	if (r < 0)
 		return r;
 	char id[CATALOG_ID_MAX], existing[CATALOG_ID_MAX] = "";
-	r = reserve(h, disk, id, existing, e);
-	if (r == ERR_ALREADY_MOUNTED) {
+	r = reserve_or_reuse(h, disk, reuse, id, existing, ret, e);
+	if (r == ERR_ALREADY_MOUNTED)
 		memcpy(ret_existing, existing, sizeof(existing));
-		if (!reuse)
-			return r;
-		err_clear(e);
-		r = hub_mount_get(h, existing, ret, e);
-		*ret_reused = r == 0;
-		return r;
+	if (r != RESERVED) {
+		*ret_reused = r == REUSED;
+		return r < 0 ? r : 0;
 	}
-	if (r < 0)
-		return r;
 	r = bring_up(h, id, e);
 	struct err ignored = ERR_INIT;
 	if (r < 0) {
@@ -550,6 +583,9 @@ int hub_expire(struct hub *h, const struct catalog_mount *row, bool *ret_closed,
 	pthread_mutex_lock(&h->lock);
 	struct live *l = find_locked(h, row->id);
 	bool busy = l && (l->users > 0 || hub_now_us() - l->accessed_at < (int64_t)h->idle_timeout_s * 1000000);
+	/* From here on nobody can begin to use it, so that what was judged idle stays so. */
+	if (l && !busy)
+		l->removed = true;
 	pthread_mutex_unlock(&h->lock);
 	*ret_closed = false;
 	if (busy)
