@@ -5,9 +5,7 @@
  *
  *	fuzz_targets += [['fat', files('fat_fuzz.c') + fs_fuzz_src, 'fs']]
  *
- * An input is a raw image, or, since many filesystems cannot be small, one in pieces, as fuzz/make-seed
- * writes it: "SEED", le32 number of pieces, le64 image size, for each piece le64 offset, le32 length;
- * then the pieces' bytes one after the other. What no piece covers is zero.
+ * Inputs are as pieces.h takes them.
  */
 #ifndef FUZZ_FS_FUZZ_H
 #define FUZZ_FS_FUZZ_H

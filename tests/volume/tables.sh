@@ -113,13 +113,13 @@ if have parted; then
 	parted -s parted mklabel msdos mkpart primary ext4 1MiB 50MiB mkpart extended 50MiB 150MiB \
 		mkpart logical ntfs 51MiB 80MiB mkpart logical 81MiB 149MiB mkpart primary fat32 150MiB 100%
 	got=$(ours parted | while read -r n off size _; do echo "$n:$off:$((off + size - 1)):$size"; done)
-	want=$(parted -ms parted unit B print | grep '^[0-9]' | tr -d B | cut -d: -f1-4 | grep -v '^2:')
+	want=$(parted -ms parted unit B print | grep '^[0-9]' | tr -d B | cut -d: -f1-4 | grep -v '^2:' | sort)
 	is "MBR by parted as parted reads it" "$got" "$want"
 else
 	skip "tables by parted" "no parted"
 fi
 
-if have fdisk && have partx; then
+if have fdisk; then
 	make gpt4k 400M
 	printf 'g\nn\n1\n\n+50M\nn\n2\n\n+60M\nn\n7\n\n\nw\n' | fdisk -b 4096 gpt4k >/dev/null 2>&1
 	got=$(ours gpt4k | while read -r n off size _ uuid _; do echo "$n $((off / 4096)) $((size / 4096)) $uuid"; done)
@@ -142,7 +142,10 @@ same_as_blkid() {
 	for key in TYPE LABEL UUID; do
 		want+="$key=$(blkid -c /dev/null -p -s $key -o value "$image" 2>/dev/null | tr -d '\0')"$'\n'
 	done
-	is "$name" "$got" "${want%$'\n'}"
+	want=${want%$'\n'}
+	# Nothing known at all is an empty answer.
+	[ "$want" = $'TYPE=\nLABEL=\nUUID=' ] && want=
+	is "$name" "$got" "$want"
 }
 # tool, name, size, command…: the image is appended
 content() {
