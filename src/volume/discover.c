@@ -10,6 +10,7 @@
 #include <string.h>
 
 static const char nothing_known[] = "no filesystem recognised";
+static const char nothing_assembled[] = "nothing could be assembled from it";
 
 int volume_look(struct volume_set *s, struct blk *b, struct volume_content *ret, struct err *e)
 {
@@ -62,7 +63,7 @@ static void set_content(struct volume_set *s, struct volume *v, const struct vol
 	v->container = true;
 	v->locked = state->member_of->unlock != NULL;
 	(void)snprintf(v->reason, sizeof(v->reason), "%s", v->locked ? "it is encrypted: a key is needed" :
-	                                                   "nothing could be assembled from it");
+	                                                   nothing_assembled);
 }
 
 static int add_partition(struct volume_set *s, struct blk *b, unsigned disk, unsigned parent, const struct table *t,
@@ -95,7 +96,7 @@ static int add_partition(struct volume_set *s, struct blk *b, unsigned disk, uns
 	}
 	uint64_t len = min_u64(n->len, b->size - n->off);
 	if (len < n->len)
-		volume_set_warn(s, "partition %u ends %" PRIu64 " bytes behind the end of the disk: it is read as far as there is one",
+		volume_set_warn(s, "partition %u ends %" PRIu64 " bytes behind the end of the disk: it is read as far as it goes",
 		                n->number, n->len - len);
 	int r = blk_slice_open(b, n->off, len, &v->blk, e);
 	if (r == 0)
@@ -238,25 +239,28 @@ static int add_disk(struct volume_set *s, unsigned disk, struct err *e)
 
 /* --- Assemble --------------------------------------------------------------------------------------------- */
 
-static bool has_child(const struct volume_set *s, unsigned number)
+static bool layer_made_any(const struct volume_set *s, const struct volume_layer *layer)
 {
 	for (unsigned i = 0; i < s->count; i++) {
-		if (s->volumes[i].parent == number)
+		if (s->engine->states[i].made_by == layer)
 			return true;
 	}
 	return false;
 }
 
-/* Members with children hold them; the others say why they do not. */
-static void explain_members(struct volume_set *s, const struct volume_member *members, unsigned count, const char *failure)
+/* What the layer itself did not explain: a volume may take part in children whose parent is another member. */
+static void explain_members(struct volume_set *s, const struct volume_layer *layer, const struct volume_member *members,
+                            unsigned count, const char *failure)
 {
+	bool any = layer_made_any(s, layer);
 	for (unsigned i = 0; i < count; i++) {
 		struct volume *v = &s->volumes[members[i].number - 1];
-		if (has_child(s, v->number))
-			(void)snprintf(v->reason, sizeof(v->reason), "%s: its volumes are listed",
-			               ident_human_name(v->content.type));
-		else if (failure)
-			(void)snprintf(v->reason, sizeof(v->reason), "%.*s", VOLUME_TEXT_MAX - 1, failure);
+		if (strcmp(v->reason, nothing_assembled) != 0)
+			continue;
+		if (failure)
+			volume_set_explain(s, v->number, "%s", failure);
+		else if (any)
+			volume_set_explain(s, v->number, "%s: its volumes are listed", ident_human_name(v->content.type));
 	}
 }
 
@@ -275,10 +279,14 @@ static int assemble(struct volume_set *s, unsigned index, struct volume_member *
 	s->engine->assembled[index] = count;
 	if (!layer->assemble)
 		return 0;
+	for (unsigned i = 0; i < count; i++) {
+		if (!members[i].volume->locked)
+			volume_set_explain(s, members[i].number, "%s", nothing_assembled);
+	}
 	int r = layer->assemble(s, members, count, e);
 	if (r < 0 && (volume_fatal(e) || e->code == ERR_LIMIT))
 		return r;
-	explain_members(s, members, count, r < 0 ? e->msg : NULL);
+	explain_members(s, layer, members, count, r < 0 ? e->msg : NULL);
 	if (r < 0)
 		err_clear(e);
 	return 0;

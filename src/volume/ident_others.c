@@ -81,8 +81,8 @@ static void udf_text(char *to, size_t cap, const uint8_t *p, size_t len)
 	}
 }
 
-/* libblkid's rule: 16 characters of the volume set's name; where the second 8 are no hexadecimal digits, only the first 8
- * count, or the bytes of the first 4 where these are none either. */
+/* libblkid's rule: 16 characters of the volume set's name; where the second 8 are no hexadecimal digits, only the first
+ * 8 count, or the bytes of the first 4 where these are none either. */
 static void udf_uuid(struct volume_content *c, const uint8_t *p, size_t len)
 {
 	char id[VOLUME_TEXT_MAX] = "";
@@ -104,7 +104,7 @@ static void udf_uuid(struct volume_content *c, const uint8_t *p, size_t len)
 		*q = (char)tolower((unsigned char)*q);
 }
 
-/* Label (of the logical volume) and identifier (of the set) are in the main descriptor sequence, where the anchor says. */
+/* Label (of the logical volume) and identifier (of the set) are in the main descriptor sequence; the anchor says where. */
 static bool udf_names(struct ident_src *s, struct volume_content *c, uint32_t block)
 {
 	const uint8_t *p = ident_at(s, 256 * (uint64_t)block, 32);

@@ -1,5 +1,5 @@
-/* What begins with a boot sector: FAT, NTFS, exFAT, ReFS. Their sectors look like each other's and like an MBR: more than the
- * magic is asked for. */
+/* What begins with a boot sector: FAT, NTFS, exFAT, ReFS. Their sectors look like each other's and like an MBR: more
+ * than the magic is asked for. */
 #include "volume/ident_src.h"
 #include "volume/text.h"
 
@@ -111,7 +111,7 @@ static bool fat(struct ident_src *s, struct volume_content *c, uint64_t off)
 	return true;
 }
 
-/* Record 3 of the MFT, $Volume: its attribute 0x60 is the label. Fix-ups change only the last two bytes of each sector. */
+/* Record 3 of the MFT, $Volume: its attribute 0x60 is the label. Fix-ups change only the last two bytes of a sector. */
 static void ntfs_label(struct ident_src *s, struct volume_content *c, uint64_t mft, uint32_t record)
 {
 	const uint8_t *p = ident_at(s, mft + 3 * (uint64_t)record, record);

@@ -29,13 +29,14 @@
  *     them now and keeps its number.
  *   - Children are added in the order people know them by (the order in the metadata): it decides the numbers.
  *   - Missing or contradictory members are no failure: a child with blk == NULL and a reason, or volume_set_explain() on
- *     the members. The same member twice (two snapshots of one disk) is such a contradiction: the first one counts, with a warning.
+ *     the members. The same member twice (two snapshots of one disk) is such a contradiction: the first one counts,
+ *     with a warning.
  *   - Member bytes are hostile: sizes, counts and depths in them are checked before anything is derived from them. The
  *     child's blk maps ranges that lie inside the members, or reads fail with ERR_VOLUME_CORRUPT.
  *   - It holds its own references on member blks it maps (blk_ref).
  *
- * An encryption layer (LUKS, BitLocker) has `unlock` and `key_areas`. Its members are shown as locked. `assemble` is optional for it:
- * to open what needs no key (a suspended BitLocker volume has its key in the clear), by volume_set_add_opened().
+ * An encryption layer (LUKS, BitLocker) has `unlock` and `key_areas`. Its members are shown as locked. `assemble` is
+ * optional for it: to open what needs no key (a suspended BitLocker volume has its key in the clear), by volume_set_add_opened().
  *
  * A new layer: a folder src/volume/<name>/ that defines `const struct volume_layer volume_<name>_layer`, one
  * line in layers.c, its sources in meson.build.
@@ -100,7 +101,8 @@ int volume_set_add_child(struct volume_set *s, const struct volume_layer *layer,
 int volume_set_add_opened(struct volume_set *s, const struct volume_layer *layer, unsigned container,
                           struct blk *decrypted, struct err *e);
 
-/* Says why a member could not be used; replaces an earlier reason. */
+/* Says why a member could not be used. Forgotten before each assembling: what holds must be said again. A member that is
+ * not explained gets a reason of its own: that its volumes are listed, or that there are none. */
 void volume_set_explain(struct volume_set *s, unsigned number, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

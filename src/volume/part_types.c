@@ -1,4 +1,5 @@
-/* Partition types: the GUIDs of the UEFI specification and of the systems that made them up, and the type bytes of the MBR. */
+/* Partition types: the GUIDs of the UEFI specification and of the systems that made them up, and the type bytes of
+ * the MBR. */
 #include "volume/table.h"
 
 #include <string.h>

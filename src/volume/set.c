@@ -132,8 +132,10 @@ int volume_set_add_opened(struct volume_set *s, const struct volume_layer *layer
 	struct volume_child child = {.kind = VOLUME_CRYPT, .parent = container, .size = decrypted->size, .blk = decrypted};
 	(void)snprintf(child.identity, sizeof(child.identity), "opened %u", container);
 	int r = volume_set_add_child(s, layer, &child, e);
-	if (r > 0)
+	if (r > 0) {
 		s->volumes[container - 1].locked = false;
+		volume_set_explain(s, container, "it is open: what is inside is listed");
+	}
 	return r;
 }
 
