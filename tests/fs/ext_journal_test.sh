@@ -61,9 +61,9 @@ history() {
 	sync -f mnt
 	python3 "$here/extchurn" mnt $((seed + 1000)) 40
 	# The last changes are in the journal only: nothing is written between the last fsync and the end of this copy.
-	cp --sparse=always s.img c.img
+	rm -f c.img; cp --sparse=always s.img c.img
 	umount mnt; mounted=
-	cp c.img k.img
+	rm -f k.img; cp c.img k.img # a file of its own: a loop device may linger on the former one
 	mount -o loop k.img mnt || return 1
 	mounted=1
 	# shellcheck disable=SC2086
