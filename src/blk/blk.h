@@ -6,6 +6,7 @@
  *	slice              a part of another blk (a partition)
  *	cache              keeps small reads of another blk
  *	overlay            in-memory copy-on-write (journal replay writes there)
+ *	map                ranges of others, one behind the other
  *	fault, trace       test and diagnosis wrappers
  *
  * Units are bytes everywhere. Offsets are those of this blk; only `host_off` in a struct blk_extent is

@@ -1,5 +1,6 @@
-#include "volume/layer.h"
+#include "volume/lvm/lvm.h"
 
 const struct volume_layer *const volume_layers[] = {
+	&volume_lvm_layer,
 	NULL,
 };
