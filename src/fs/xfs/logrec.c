@@ -71,10 +71,11 @@ static bool csum_fits(const uint8_t *raw, const struct log_record *rec, size_t h
 	return xfs_crc_equal(~crc, get_le32(raw + CRC_OFF));
 }
 
-static const char *check(const uint8_t *raw, const struct log_record *rec)
+static const char *check(const struct xfs_log *l, const uint8_t *raw, const struct log_record *rec)
 {
+	/* What goes on at the start of the ring belongs to the next round. */
 	for (uint32_t i = 1; i < rec->blocks; i++)
-		if (log_cycle(raw + (size_t)i * XFS_BB) != rec->cycle)
+		if (log_cycle(raw + (size_t)i * XFS_BB) != rec->cycle + (rec->blk + i >= l->blocks ? 1 : 0))
 			return "a record is not complete";
 	if (get_le32(raw + 32) && !csum_fits(raw, rec, 328) && !csum_fits(raw, rec, 324))
 		return "the checksum of a record is wrong";
@@ -103,7 +104,7 @@ int log_record(struct xfs_log *l, uint32_t blk, struct log_record *ret, const ch
 	r = log_read(l, blk, rec.blocks, l->raw, e);
 	if (r < 0)
 		return r;
-	*ret_bad = check(l->raw, &rec);
+	*ret_bad = check(l, l->raw, &rec);
 	if (*ret_bad)
 		return 0;
 	unpack(l->raw, &rec);
