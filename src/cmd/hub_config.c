@@ -103,6 +103,9 @@ static int read_file(const char *path, const struct key keys[KEYS], struct err *
 		if (r < 0)
 			return r;
 	}
+	/* Not the settings alone that came before the error: half a configuration may be an open door. */
+	if (ferror(f))
+		return err_set_errno(e, ERR_CONFIG, errno, "config", "cannot read the configuration file %s", path);
 	return 0;
 }
 
