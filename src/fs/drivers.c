@@ -1,5 +1,6 @@
 #include "fs/fs.h"
 
+#include "fs/btrfs/driver.h"
 #include "fs/ext/driver.h"
 #include "fs/exfat/exfat.h"
 #include "fs/fat/fat.h"
@@ -12,6 +13,7 @@ const struct fs_driver *const fs_drivers[] = {
 	&ext_driver,
 	&ntfs_driver,
 	&xfs_driver,
+	&btrfs_driver,
 	&exfat_driver,
 	&fat_driver,
 	NULL,

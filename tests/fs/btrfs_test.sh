@@ -1,0 +1,138 @@
+#!/bin/bash
+# btrfs against the kernel's own mount: trees made under many options. Needs root and loop mounts.
+# SENDENSE_BTRFS_SEED=N makes other contents.
+. "$SENDENSE_SRC/tests/tap.sh"
+here=$SENDENSE_SRC/tests/fs dump=$SENDENSE_BUILD/tests/fs/fsdump check=$SENDENSE_BUILD/tests/fs/fscheck
+seed=${SENDENSE_BTRFS_SEED:-1}
+for tool in mkfs.btrfs btrfs python3 fallocate; do
+	command -v $tool >/dev/null || PATH=$PATH:/sbin:/usr/sbin
+	command -v $tool >/dev/null || { skip "btrfs" "no $tool"; done_testing; exit; }
+done
+tmp=$(mktemp -d)
+mounted=
+cleanup() { [ -z "$mounted" ] || umount "$tmp/mnt"; rm -rf "$tmp"; }
+trap cleanup EXIT
+cd "$tmp" || exit 1
+mkdir mnt
+
+attach() { mount -o "loop,$2" "$1" mnt 2>mount.log && mounted=1; }
+detach() { umount mnt && mounted=; }
+make() { local img=$1; shift; rm -f "$img"; truncate -s 400M "$img"; mkfs.btrfs -q "$@" "$img" >mkfs.log 2>&1; }
+
+# Of a subvolume that a snapshot does not hold, the kernel makes up the times.
+compare() {
+	attach "$1" ro || { tail -1 mount.log; return; }
+	python3 "$here/referee-manifest" --all --exclude snap/inner --exclude snaps/two/inner mnt >want
+	detach
+	"$dump" --all "$1" | python3 "$here/referee-manifest" --filter --exclude snap/inner --exclude snaps/two/inner >got
+	diff want got | cut -c1-300
+}
+
+make p.img && attach p.img rw || { skip "btrfs" "btrfs cannot be mounted here"; done_testing; exit; }
+detach
+
+while IFS='|' read -r opts mopts count; do
+	# shellcheck disable=SC2086
+	if ! make o.img $opts || ! attach o.img "rw$mopts"; then
+		skip "mkfs.btrfs $opts, mount $mopts" "$(cat mkfs.log mount.log | tail -1)"
+		continue
+	fi
+	python3 "$here/mkexttree" mnt "$seed"
+	ok "fill $opts $mopts" python3 "$here/mkbtrfstree" mnt "$seed" "$count"
+	detach
+	is "mkfs.btrfs $opts, mount $mopts" "$(compare o.img)" ""
+	ok "conformance: mkfs.btrfs $opts, mount $mopts" "$check" o.img
+done <<'OPTS'
+||20000
+-n 4096 -m single -d single|,compress=zlib|100
+-n 65536 -m dup -d dup|,compress-force=zlib|100
+--csum xxhash|,compress=zstd|100
+--csum sha256 -M -n 4096|,compress-force=zstd:15|100
+--csum blake2 -O ^no-holes,^extref|,compress-force=lzo|100
+-O quota|,compress=lzo,max_inline=0|100
+-M --csum crc32c -d single -m single|,nodatasum|100
+-R block-group-tree|,flushoncommit,max_inline=4000|100
+OPTS
+
+# The default subvolume is what a mount without options shows.
+make d.img && attach d.img rw
+btrfs -q subvolume create mnt/sub >/dev/null; echo inside >mnt/sub/file; btrfs -q subvolume create mnt/sub/deeper >/dev/null
+btrfs subvolume set-default mnt/sub
+detach
+is "default subvolume" "$(compare d.img)" ""
+is "default subvolume is the root" "$("$dump" d.img | cut -d' ' -f1 | tr '\n' ' ')" ". ./deeper ./file "
+
+# One device of several: what is mirrored here is read, what is not names the missing device.
+second() {
+	rm -f m1.img m2.img; truncate -s 300M m1.img m2.img
+	local a b
+	a=$(losetup -f --show m1.img) && b=$(losetup -f --show m2.img) || return 1
+	mkfs.btrfs -qf -m "$1" -d "$2" "$a" "$b" >mkfs.log 2>&1 && mount -o "noatime,device=$b" "$a" mnt && mounted=1 || { losetup -d "$a" "$b"; return 1; }
+	python3 "$here/mkexttree" mnt "$seed"
+	python3 "$here/referee-manifest" --all --no-time mnt >want
+	detach
+	losetup -d "$a" "$b"
+}
+if second raid1 raid1; then
+	for n in 1 2; do
+		"$dump" --all m$n.img | python3 "$here/referee-manifest" --filter --no-time >got
+		is "raid1, only device $n" "$(diff want got | cut -c1-300)" ""
+	done
+	like "raid1: the missing device is said" "$("$dump" --ident m2.img | grep warning)" 'spans 2 devices, of which only device 2'
+	second raid1 raid0
+	like "raid0: the missing device is named" "$("$dump" m1.img | grep '^#' | head -1)" 'VOLUME_INCOMPLETE.*device 2 '
+else
+	skip "several devices" "no loop devices"
+fi
+
+# Identity, as libblkid sees it.
+make i.img -L "a label " -U 01234567-89ab-cdef-0123-456789abcdef
+is "identity" "$("$dump" --ident i.img | head -1)" \
+	'# ident type=btrfs label=a\040label uuid=01234567-89ab-cdef-0123-456789abcdef size=419430400'
+
+# Damage: one mirror of everything is wiped, the other serves; then both.
+make b.img -m dup -d dup && attach b.img rw
+python3 "$here/mkexttree" mnt "$seed"; detach
+cp --sparse=always b.img c.img
+python3 - b.img c.img <<'PY'
+import subprocess, sys
+out = subprocess.run(['btrfs', 'inspect-internal', 'dump-tree', '-t', 'chunk', sys.argv[1]], capture_output=True, text=True).stdout
+size, places = 0, []
+for line in out.splitlines():
+    w = line.split()
+    if len(w) >= 2 and w[0] == 'length' and 'owner' in w:
+        size = int(w[1])
+    elif w[:1] == ['stripe'] and 'devid' in w:
+        places.append((int(w[1]), int(w[w.index('offset') + 1]), size))
+for path, victims in ((sys.argv[1], (0,)), (sys.argv[2], (0, 1))):
+    with open(path, 'r+b') as f:
+        for nr, off, n in places:
+            if nr in victims and (path == sys.argv[1] or n > (64 << 20) or n == max(p[2] for p in places)):
+                f.seek(off)
+                f.write(b'\xa5' * min(n, 48 << 20))
+PY
+is "one mirror wiped" "$(cp b.img d.img; compare d.img)" ""
+like "data wiped on both mirrors" "$("$dump" c.img 2>&1 | grep -c 'CORRUPT')" '^[1-9]'
+
+# The first superblock is damaged: a copy serves.
+cp --sparse=always i.img s.img
+printf 'x' | dd of=s.img bs=1 seek=$((65536 + 300)) conv=notrunc status=none
+like "superblock from its copy" "$("$dump" --ident s.img)" 'warning .*the checksum in the superblock.*a\\?[ 0-9]*copy'
+
+# One read that fails, anywhere: an error, never something missing in silence.
+rm -rf small; mkdir -p small/a/b; echo text >small/a/b/file; seq 3000 >small/seq; ln -s a small/link
+rm -f t.img; truncate -s 120M t.img; mkfs.btrfs -q -m single -d single -r small t.img >mkfs.log 2>&1
+ok "torture" "$check" --torture t.img
+
+# Sectors larger than the kernel here may mount: held against the tree the image was made of.
+for s in 16384 65536; do
+	rm -f t.img; truncate -s 200M t.img
+	if mkfs.btrfs -q -s $s -n 65536 -r small t.img >mkfs.log 2>&1; then
+		python3 "$here/referee-manifest" --no-time --no-dir-nlink small >want
+		"$dump" t.img | python3 "$here/referee-manifest" --filter --no-time --no-dir-nlink >got
+		is "sectors of $s bytes" "$(diff want got)" ""
+	else
+		skip "sectors of $s bytes" "$(tail -1 mkfs.log)"
+	fi
+done
+done_testing
