@@ -83,11 +83,23 @@ static struct MHD_Response *make_stream(struct http_request *r)
 	return MHD_create_response_from_callback(size, block, read_body, r, NULL);
 }
 
+static ssize_t read_nothing(void *arg, uint64_t pos, char *to, size_t max)
+{
+	(void)arg;
+	(void)pos;
+	(void)to;
+	(void)max;
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 static struct MHD_Response *make_response(struct http_request *r)
 {
 	struct http_response *resp = &r->resp;
 	size_t len;
 	char *data;
+	/* RFC 9110, 8.6: a Content-Length here is that of the entity the client has, not 0. The library sends no body. */
+	if (resp->status == 304)
+		return MHD_create_response_from_callback(resp->length, 1, read_nothing, NULL, NULL);
 	switch (resp->kind) {
 	case BODY_STREAM:
 		return make_stream(r);

@@ -140,6 +140,7 @@ bool http_conditional(const struct http_request *r, struct http_response *resp, 
 		response_drop_body(resp);
 		http_status(resp, 304);
 		resp->kind = BODY_BUFFER;
+		resp->length = entity->size;
 		return false;
 	}
 	struct http_range range = {.off = 0, .len = entity->size};

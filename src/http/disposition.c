@@ -21,22 +21,16 @@ void http_disposition_format(struct buf *to, const char *kind, const void *name,
 		len = NAME_MAX_SHOWN;
 	}
 	name_escape(&shown, p, len);
-	bool plain = true;
 	buf_adds(to, kind);
 	buf_adds(to, "; filename=\"");
 	for (size_t i = 0; i < shown.len;) {
 		unsigned n = utf8_sequence(shown.data + i, shown.len - i);
-		bool keep = is_plain(shown.data[i]);
-		plain &= keep;
-		buf_addc(to, keep ? (char)shown.data[i] : '_');
+		buf_addc(to, is_plain(shown.data[i]) ? (char)shown.data[i] : '_');
 		i += n > 0 ? n : 1;
 	}
-	buf_addc(to, '"');
-	if (!plain) {
-		/* RFC 8187, 3.2.1: attr-char is what needs no encoding. */
-		buf_adds(to, "; filename*=UTF-8''");
-		http_percent_encode(to, shown.data, shown.len, "!#$&+^`|");
-	}
+	/* RFC 8187, 3.2.1: attr-char is what needs no encoding. */
+	buf_adds(to, "\"; filename*=UTF-8''");
+	http_percent_encode(to, shown.data, shown.len, "!#$&+^`|");
 	to->failed |= shown.failed;
 	buf_free(&shown);
 }

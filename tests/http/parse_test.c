@@ -103,8 +103,8 @@ static void check_disposition(const char *name, size_t len, const char *want)
 static void disposition_has_a_safe_and_a_true_name(void **state)
 {
 	(void)state;
-	check_disposition("boot.sdi", 8, "attachment; filename=\"boot.sdi\"");
-	check_disposition("my file.txt", 11, "attachment; filename=\"my file.txt\"");
+	check_disposition("boot.sdi", 8, "attachment; filename=\"boot.sdi\"; filename*=UTF-8''boot.sdi");
+	check_disposition("my file.txt", 11, "attachment; filename=\"my file.txt\"; filename*=UTF-8''my%20file.txt");
 	check_disposition("\xe2\x82\xac rates", 9, "attachment; filename=\"_ rates\"; filename*=UTF-8''%E2%82%AC%20rates");
 	check_disposition("a\"b\\c/d%41", 10, "attachment; filename=\"a_b_c_d_41\"; filename*=UTF-8''a%22b%5Cc%2Fd%2541");
 	check_disposition("x\r\nSet-Cookie: a=b", 18,
