@@ -408,8 +408,30 @@ int hub_resources(struct hub *h, struct hub_resources *ret, struct err *e)
 
 /* --- mount and unmount ---------------------------------------------------------------------------- */
 
+/* The entry of a row just made, with l->start held: whoever asks for the mount from now on waits for it instead of making
+ * an entry, and a worker, of his own. */
+static int make_live(struct hub *h, const char *id, struct live **ret, struct err *e)
+{
+	CLEANUP(free_ptr) struct catalog_mount *row = NULL;
+	int r = catalog_mount_get(h->catalog, id, &row, e);
+	struct live *l = r == 0 ? live_new(row) : NULL;
+	if (!l) {
+		struct err ignored = ERR_INIT;
+		(void)catalog_mount_delete(h->catalog, id, &ignored);
+		return r < 0 ? r : err_no_memory(e, "hub");
+	}
+	pthread_mutex_lock(&l->start);
+	pthread_mutex_lock(&h->lock);
+	l->next = h->live;
+	h->live = l;
+	pthread_mutex_unlock(&h->lock);
+	*ret = l;
+	return 0;
+}
+
 /* The row in state "mounting": from here on the disk is taken and a slot used. */
-static int reserve(struct hub *h, const struct catalog_disk *disk, char *id, char *ret_existing, struct err *e)
+static int reserve(struct hub *h, const struct catalog_disk *disk, char *id, char *ret_existing, struct live **ret,
+                   struct err *e)
 {
 	int64_t now = hub_now_us(), active = 0;
 	int r = uuid_make(id, e);
@@ -438,6 +460,8 @@ static int reserve(struct hub *h, const struct catalog_disk *disk, char *id, cha
 			            h->max_mounts);
 	} else if (r == 0) {
 		r = catalog_mount_create(h->catalog, &row, ret_existing, e);
+		if (r == 0)
+			r = make_live(h, id, ret, e);
 	}
 	pthread_mutex_unlock(&h->mounting);
 	return r;
@@ -451,27 +475,14 @@ static const char *default_filesystem(const struct live *l)
 	return "";
 }
 
-/* Opens the reserved mount. It is in the table from the beginning, so that whoever asks for it meanwhile waits for
- * l->start instead of making an entry, and a worker, of his own. */
-static int bring_up(struct hub *h, const char *id, struct err *e)
+/* Opens the reserved mount; l->start is held, and let go of here. */
+static int bring_up(struct hub *h, struct live *l, struct err *e)
 {
-	CLEANUP(free_ptr) struct catalog_mount *row = NULL;
-	int r = catalog_mount_get(h->catalog, id, &row, e);
-	if (r < 0)
-		return r;
-	struct live *l = live_new(row);
-	if (!l)
-		return err_no_memory(e, "hub");
-	pthread_mutex_lock(&l->start);
-	pthread_mutex_lock(&h->lock);
-	l->next = h->live;
-	h->live = l;
-	pthread_mutex_unlock(&h->lock);
-	r = ensure_session(h, l, e);
+	int r = ensure_session(h, l, e);
 	if (r == 0)
-		r = catalog_mount_set_status(h->catalog, id, CATALOG_MOUNT_MOUNTED, default_filesystem(l), NULL, e);
+		r = catalog_mount_set_status(h->catalog, l->id, CATALOG_MOUNT_MOUNTED, default_filesystem(l), NULL, e);
 	if (r < 0)
-		live_unref(h, take_out(h, id)); /* the caller's reference is still held */
+		live_unref(h, take_out(h, l->id)); /* the caller's reference is still held */
 	pthread_mutex_unlock(&l->start);
 	live_unref(h, l);
 	return r;
@@ -492,10 +503,10 @@ enum { RESERVED = 0, REUSED = 1, ATTEMPTS = 4 };
 /* A slot of its own, or the mount that is there. What stands in the way may be over: expired and not yet cleaned up, or just
  * being closed, or failing to open; then it is tried again. */
 static int reserve_or_reuse(struct hub *h, const struct catalog_disk *disk, bool reuse, char *id, char *existing,
-                            struct hub_mount **ret, struct err *e)
+                            struct live **ret_live, struct hub_mount **ret, struct err *e)
 {
 	for (unsigned attempt = 1;; attempt++) {
-		int r = reserve(h, disk, id, existing, e);
+		int r = reserve(h, disk, id, existing, ret_live, e);
 		if (r == 0)
 			return RESERVED;
 		if (r == ERR_ALREADY_MOUNTED && reuse) {
@@ -527,14 +538,15 @@ int hub_mount(struct hub *h, const char *backup_id, int64_t disk_index, bool reu
 	if (r < 0)
 		return r;
 	char id[CATALOG_ID_MAX], existing[CATALOG_ID_MAX] = "";
-	r = reserve_or_reuse(h, disk, reuse, id, existing, ret, e);
+	struct live *l = NULL;
+	r = reserve_or_reuse(h, disk, reuse, id, existing, &l, ret, e);
 	if (r == ERR_ALREADY_MOUNTED)
 		memcpy(ret_existing, existing, sizeof(existing));
 	if (r != RESERVED) {
 		*ret_reused = r == REUSED;
 		return r < 0 ? r : 0;
 	}
-	r = bring_up(h, id, e);
+	r = bring_up(h, l, e);
 	struct err ignored = ERR_INIT;
 	if (r < 0) {
 		(void)catalog_mount_set_status(h->catalog, id, CATALOG_MOUNT_FAILED, NULL, e->msg, &ignored);
