@@ -3,12 +3,15 @@
 # make test       installs what the tests need, builds, runs all; ends with "N passed, N failed"
 # make install    DESTDIR= PREFIX=/usr/local
 # make test-asan, test-tsan    the same tests under sanitizers
+# make differential ROUNDS=5    readers against the kernel, ntfs-3g, mtools, qemu-img on random data
 # make fuzz       every fuzz target for FUZZ_SECONDS (60) each
 # make clean
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
+ROUNDS ?= 5
+SEED ?=
 PROGRAMS = sendense sendense-hub sendense-worker sendense-client
 
 .PHONY: all build demo test test-asan test-tsan fuzz differential install clean deps-build
@@ -46,6 +49,10 @@ test-tsan:
 	@[ -e build-tsan/build.ninja ] || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false >/dev/null
 	@ninja -C build-tsan
 	@tools/run-tests build-tsan
+
+differential: build
+	@tools/install-deps test
+	@tools/differential $(ROUNDS) $(SEED)
 
 fuzz:
 	@tools/install-deps build fuzz
