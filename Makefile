@@ -1,6 +1,7 @@
 # make            builds into build/, programs in build/bin/
 # make demo       installs what is missing, builds, makes a repository of real backups, starts the hub
 # make test       installs what the tests need, builds, runs all; ends with "N passed, N failed"
+# make web        builds the web page into web/dist (Node.js 18 or newer)
 # make install    DESTDIR= PREFIX=/usr/local
 # make test-asan, test-tsan    the same tests under sanitizers
 # make differential ROUNDS=5    readers against the kernel, ntfs-3g, mtools, qemu-img on random data
@@ -14,7 +15,7 @@ ROUNDS ?= 5
 SEED ?=
 PROGRAMS = sendense sendense-hub sendense-worker sendense-client
 
-.PHONY: all build demo test test-asan test-tsan fuzz differential install clean deps-build
+.PHONY: all build web web-if-possible demo test test-asan test-tsan fuzz differential install clean deps-build
 
 all: build
 
@@ -28,14 +29,34 @@ build/build.ninja:
 	@meson setup build --prefix=$(PREFIX) >/dev/null || { tail -5 build/meson-logs/meson-log.txt; \
 		echo "something the build needs is missing: run tools/install-deps build"; rm -rf build; exit 1; }
 
+WEB_SOURCES := $(shell find web/src web/public web/*.* -type f 2>/dev/null) src/api/openapi.json
+
+web: web/dist/index.html
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@tools/install-deps web
+	@cd web && npm ci --ignore-scripts --no-progress --loglevel=error
+
+web/dist/index.html: $(WEB_SOURCES) web/node_modules/.package-lock.json
+	@cd web && npm run --silent build -- --logLevel warn
+	@touch $@
+
+# Without the page the hub serves its API all the same.
+web-if-possible:
+	@tools/install-deps web || true
+	@$(MAKE) --no-print-directory web || echo "the web page could not be built; everything else works without it"
+
 demo:
 	@tools/install-deps build demo
 	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory web-if-possible
 	@tools/demo
 
 test:
 	@tools/install-deps build demo test
+	@tools/install-deps web-test || true
 	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory web-if-possible
 	@tools/run-tests build
 
 test-asan:
@@ -61,6 +82,8 @@ fuzz:
 install: build
 	@meson configure build -Dprefix=$(PREFIX)
 	@DESTDIR="$(DESTDIR)" meson install -C build --quiet
+	@[ ! -e web/dist/index.html ] || { install -d "$(DESTDIR)$(PREFIX)/share/sendense/web" && \
+		cp -R web/dist/. "$(DESTDIR)$(PREFIX)/share/sendense/web/"; }
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz

@@ -134,8 +134,10 @@ static const char *set_disposition(struct http_response *resp, const struct file
 	const char *type = f->stream ? "application/octet-stream" : api_mime(f->name, f->name_len);
 	bool as_inline = shown && api_mime_shown(type);
 	http_disposition(resp, as_inline ? "inline" : "attachment", f->name, f->name_len);
-	http_header(resp, "Content-Security-Policy",
-	            "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'");
+	/* A browser's PDF viewer does not start in a sandbox; it runs nothing of ours, and the type cannot be taken for another. */
+	bool pdf = as_inline && strcmp(type, "application/pdf") == 0;
+	http_headerf(resp, "Content-Security-Policy", "%sdefault-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; "
+	             "%sframe-ancestors 'self'", pdf ? "" : "sandbox; ", pdf ? "object-src 'self'; " : "");
 	http_header(resp, "Cache-Control", "private, no-cache");
 	return type;
 }

@@ -360,7 +360,7 @@ export const t = {
 			CATALOG_NEWER: ['The catalog belongs to a newer hub', ''],
 			NO_MEMORY: ['The hub is short of memory', 'Try again in a moment.'],
 			NOT_IMPLEMENTED: ['The hub cannot do this', ''],
-			CONFIG: ['Something is set up wrongly', ''],
+			CONFIG_INVALID: ['Something is set up wrongly', ''],
 			INTERNAL: ['The hub made a mistake', 'The administrator finds more in the hub’s log.'],
 		} as Record<string, readonly [title: string, advice: string]>,
 	},

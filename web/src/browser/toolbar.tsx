@@ -26,7 +26,7 @@ export function FormatMenu({
 			trigger={
 				<Button look={icon === 'folder' ? 'plain' : 'primary'}>
 					<Icon className="size-4" aria-hidden />
-					{label}
+					<span className={icon === 'folder' ? 'sr-only sm:not-sr-only' : ''}>{label}</span>
 				</Button>
 			}
 		>
@@ -105,7 +105,7 @@ export function Toolbar({
 }) {
 	return (
 		<div className="flex flex-wrap items-center gap-2 border-b px-3 py-2">
-			<div className="relative min-w-40 flex-1 sm:max-w-xs">
+			<div className="relative min-w-32 flex-1 sm:max-w-xs">
 				<Input
 					ref={filterRef}
 					type="text"

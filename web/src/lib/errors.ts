@@ -15,6 +15,16 @@ function sentence(text: string): string {
 	return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 
+/** Where the hub's sentence says no more than the page's own words. */
+const SAID = new Set([
+	'ALREADY_MOUNTED',
+	'NO_SLOT',
+	'MOUNT_NOT_FOUND',
+	'BACKUP_NOT_FOUND',
+	'UNAUTHORIZED',
+	'VOLUME_LOCKED',
+]);
+
 export function explain(error: unknown): Explanation {
 	if (error instanceof NetworkError) {
 		const [title = '', advice = ''] = t.errors.network;
@@ -25,7 +35,7 @@ export function explain(error: unknown): Explanation {
 		return {
 			title: words?.[0] ?? t.errors.unknown,
 			advice: words?.[1] ?? '',
-			detail: sentence(error.message),
+			detail: SAID.has(error.code) ? '' : sentence(error.message),
 			code: error.code,
 		};
 	}

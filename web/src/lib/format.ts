@@ -22,7 +22,7 @@ const dateTime = new Intl.DateTimeFormat('en-GB', {
 	hour: '2-digit',
 	minute: '2-digit',
 });
-const exact = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeStyle: 'long' });
+const exact = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' });
 
 function parse(text: string | null | undefined): Date | null {
 	// Filesystems have nanoseconds; Date.parse wants no more than milliseconds.

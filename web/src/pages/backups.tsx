@@ -33,7 +33,7 @@ const columns: ColumnDef<Backup>[] = [
 	{
 		accessorKey: 'backup_id',
 		header: t.backups.point,
-		cell: ({ row }) => <span className="break-all text-muted">{row.original.backup_id}</span>,
+		cell: ({ row }) => <span className="break-words text-muted">{row.original.backup_id}</span>,
 	},
 	{
 		accessorKey: 'backup_type',

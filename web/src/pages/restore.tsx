@@ -228,7 +228,7 @@ function Chooser({ vms }: { vms: Schemas['VmContext'][] }) {
 			mount.mutate({ backup_id: point.backup_id, disk_index: disk.disk_index, reuse: false }, { onSuccess: openMount });
 	};
 	return (
-		<Card className="overflow-hidden">
+		<Card>
 			<VmStep vms={vms} chosen={vm} />
 			{backups.isPending ? (
 				<SkeletonRows rows={3} />
@@ -240,7 +240,7 @@ function Chooser({ vms }: { vms: Schemas['VmContext'][] }) {
 				<>
 					<Timeline points={points} chosen={point.backup_id} />
 					<DiskStep disks={point.disks} chosen={disk?.disk_index} />
-					<div className="sticky bottom-14 border-t bg-surface p-4 md:static">
+					<div className="sticky bottom-14 z-10 rounded-b-xl border-t bg-surface p-4 md:bottom-0 md:py-3">
 						{mount.isError && <MountProblem error={mount.error} retry={start} />}
 						<Button look="primary" className="w-full sm:w-auto" busy={mount.isPending} onClick={start}>
 							{mount.isPending ? t.restore.mounting : t.restore.mount}

@@ -21,15 +21,16 @@ function Chain({ chain, vm }: { chain: ChainLink[]; vm: string }) {
 						className={`relative mt-1.5 size-4 shrink-0 rounded-full border-2 border-accent ${i === 0 ? 'bg-accent' : 'bg-surface'}`}
 					/>
 					<div className="flex min-w-0 flex-1 flex-wrap items-center justify-between gap-x-4 gap-y-1">
-						<div className="min-w-0">
+						<div className="min-w-0 basis-52 grow">
 							<p className="flex flex-wrap items-center gap-2 font-medium">
 								{formatDate(backup.created_at)}
 								<TypeBadge type={backup.backup_type} />
 								{backup.status !== 'completed' && <StatusBadge status={backup.status} />}
 							</p>
-							<p className="break-all text-sm text-muted">
-								{backup.backup_id} · {disk.parent_backup_id ? t.vms.needs(disk.parent_backup_id) : t.vms.needsNothing} ·{' '}
-								{t.vms.stored(formatSize(disk.stored_bytes))}
+							<p className="break-words text-sm text-muted">
+								{backup.backup_id} · {t.vms.stored(formatSize(disk.stored_bytes))}
+								<br />
+								{disk.parent_backup_id ? t.vms.needs(disk.parent_backup_id) : t.vms.needsNothing}
 							</p>
 						</div>
 						{backup.status === 'completed' && (
