@@ -3,6 +3,7 @@
 #include "volume/text.h"
 
 #include <ctype.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -162,14 +163,31 @@ static bool udf(struct ident_src *s, struct volume_content *c, uint64_t off)
 
 /* --- Apple, BSD --------------------------------------------------------------------------------------------- */
 
+/* Apple's rule: a version 3 UUID of the 8 bytes the Finder keeps, in a name space of its own. */
+static void hfs_uuid(struct volume_content *c, const uint8_t *finder_id)
+{
+	static const uint8_t space[16] = {0xb3, 0xe2, 0x0f, 0x39, 0xf2, 0x92, 0x11, 0xd6,
+	                                  0x97, 0xa4, 0x00, 0x30, 0x65, 0x43, 0xec, 0xac};
+	static const uint8_t unset[8];
+	uint8_t name[24], digest[EVP_MAX_MD_SIZE];
+	if (memcmp(finder_id, unset, sizeof(unset)) == 0)
+		return;
+	memcpy(name, space, sizeof(space));
+	memcpy(name + sizeof(space), finder_id, 8);
+	if (EVP_Digest(name, sizeof(name), digest, NULL, EVP_md5(), NULL) != 1)
+		return;
+	digest[6] = (uint8_t)(0x30 | (digest[6] & 0x0f));
+	digest[8] = (uint8_t)(0x80 | (digest[8] & 0x3f));
+	text_uuid(c->uuid, digest);
+}
+
 static bool hfsplus(struct ident_src *s, struct volume_content *c, uint64_t off)
 {
-	(void)c;
-	const uint8_t *p = ident_at(s, off, 64);
-	if (!p)
+	const uint8_t *p = ident_at(s, off, 112);
+	if (!p || !is_pow2(get_be32(p + 40)) || get_be32(p + 40) < 512)
 		return false;
-	uint32_t block = get_be32(p + 40);
-	return is_pow2(block) && block >= 512;
+	hfs_uuid(c, p + 104);
+	return true;
 }
 
 /* Plain HFS, or the wrapper some HFS+ volumes lie in. */
@@ -182,6 +200,7 @@ static bool hfs(struct ident_src *s, struct volume_content *c, uint64_t off)
 		(void)snprintf(c->type, sizeof(c->type), "hfsplus");
 		return true;
 	}
+	hfs_uuid(c, p + 116);
 	if (p[36] < 28)
 		text_label(c->label, sizeof(c->label), p + 37, p[36]);
 	return true;
