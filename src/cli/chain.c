@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -206,7 +207,9 @@ static int add_chain(struct finder *f, struct chain *c, const char *image, struc
 		free(real);
 		return err_no_memory(e, "image");
 	}
-	r = add_layer(f, c, real, fd, "", e);
+	/* A QCOW2 file without its header is damaged, not a raw disk full of noise. */
+	const char *dot = strrchr(image, '.');
+	r = add_layer(f, c, real, fd, dot && strcasecmp(dot, ".qcow2") == 0 ? "qcow2" : "", e);
 	while (r == 0) {
 		const struct chain_layer *last = &c->layers[c->layer_count - 1];
 		if (last->info.backing_name[0] == '\0')

@@ -66,6 +66,9 @@ int64_t hub_now_us(void);
 
 /* Starts a worker and hands it the chain of a disk of the catalog, file by file. */
 int hub_open_disk(struct hub *h, int64_t disk_id, struct session **ret, struct session_opened *ret_opened, struct err *e);
+/* What a name promises, or "": the worker looks. A raw image's first bytes are the guest's, who must not be able to make it
+ * pass for something else; and a QCOW2 file without its header is damaged, not a raw disk full of noise. */
+const char *hub_format_by_name(const char *path);
 /* A repository's folder, by its row's id. */
 struct repository;
 int hub_open_repository(struct hub *h, const char *repository_id, struct repository **ret, struct err *e);

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 int hub_open_repository(struct hub *h, const char *repository_id, struct repository **ret, struct err *e)
@@ -37,7 +38,14 @@ static int get_repository(struct hub *h, struct repository_cache *cache, const c
 static bool has_suffix(const char *s, const char *suffix)
 {
 	size_t n = strlen(s), m = strlen(suffix);
-	return n >= m && strcmp(s + n - m, suffix) == 0;
+	return n >= m && strcasecmp(s + n - m, suffix) == 0;
+}
+
+const char *hub_format_by_name(const char *path)
+{
+	if (has_suffix(path, ".raw"))
+		return "raw";
+	return has_suffix(path, ".qcow2") ? "qcow2" : "";
 }
 
 /* Does the header agree with the catalog on what the layer stands on? */
@@ -91,9 +99,8 @@ static int add_layer(struct hub *h, struct session *s, struct repository_cache *
 	r = repository_open_file(cache->repository, layer->qcow2_path, &fd, e);
 	if (r < 0)
 		return r;
-	/* A raw image's first bytes are the guest's: it must not be able to pass for something else. */
-	if (format[0] == '\0' && has_suffix(layer->qcow2_path, ".raw"))
-		format = "raw";
+	if (format[0] == '\0')
+		format = hub_format_by_name(layer->qcow2_path);
 	r = session_layer(s, 0, fd, format, ret, e);
 	if (r < 0)
 		return err_prefix(e, "%s", layer->qcow2_path);

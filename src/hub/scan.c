@@ -15,7 +15,6 @@ struct scanning {
 
 static int inspect(void *arg, int fd, const char *name, struct scan_image_info *ret, struct err *e)
 {
-	(void)name;
 	struct scanning *sc = arg;
 	struct session_options opt;
 	hub_session_options(sc->hub, &opt);
@@ -23,7 +22,7 @@ static int inspect(void *arg, int fd, const char *name, struct scan_image_info *
 	struct wire_layer info;
 	int r = session_start(&opt, &s, e);
 	if (r == 0)
-		r = session_layer(s, 0, fd, "", &info, e);
+		r = session_layer(s, 0, fd, hub_format_by_name(name), &info, e);
 	/* An image that kills its worker is a bad image, not a bad hub. */
 	if (r == ERR_WORKER_DIED || r == ERR_WORKER_PROTOCOL || r == ERR_TIMEOUT)
 		e->code = r = ERR_IMAGE_CORRUPT;

@@ -1,11 +1,34 @@
 #include "repository/scan_state.h"
 
+#include "base/utf8.h"
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+enum { ID_STEM_MAX = 200 };
+
 /* --- making points -------------------------------------------------------------------------------- */
+
+/* Names come from folders and files, which are bytes; ids are text that clients send back. A new string, or NULL. */
+static char *as_text(const char *name)
+{
+	CLEANUP(buf_free) struct buf b = BUF_INIT(NAME_ESCAPE_GROWTH * REPOSITORY_PATH_MAX + 1);
+	name_escape(&b, name, strlen(name));
+	return b.failed ? NULL : strdup(buf_str(&b));
+}
+
+/* The end of a text, cut where no character is: at most max bytes. */
+static int text_cut(const char *text, size_t max)
+{
+	size_t len = strnlen(text, max + 1);
+	if (len <= max)
+		return (int)len;
+	for (len = max; len > 0 && ((uint8_t)text[len] & 0xc0) == 0x80;)
+		len--;
+	return (int)len;
+}
 
 static int add_point(struct scan *s, const char *key, const char *vm_folder, const char *id, const char *vm_name,
                      struct err *e)
@@ -19,9 +42,12 @@ static int add_point(struct scan *s, const char *key, const char *vm_folder, con
 		s->point_room = room;
 	}
 	struct point *p = &s->points[s->point_count++];
-	*p = (struct point){.key = strdup(key), .vm_folder = strdup(vm_folder), .id = strdup(id), .vm_name = strdup(vm_name),
+	*p = (struct point){.key = strdup(key), .vm_folder = strdup(vm_folder), .id = as_text(id), .vm_name = as_text(vm_name),
 	                    .parent = NONE};
-	return p->key && p->vm_folder && p->id && p->vm_name ? 0 : err_no_memory(e, "scan");
+	if (!p->key || !p->vm_folder || !p->id || !p->vm_name)
+		return err_no_memory(e, "scan");
+	p->vm_name[text_cut(p->vm_name, SCAN_ID_MAX - 1)] = '\0';
+	return 0;
 }
 
 static int attach(struct scan *s, size_t point, size_t image, int64_t disk_index, struct err *e)
@@ -264,7 +290,7 @@ static int rename_to(char **name, const char *text, struct err *e)
 static int add_suffix(struct point *p, struct err *e)
 {
 	char id[SCAN_ID_MAX];
-	(void)snprintf(id, sizeof(id), "%.200s-%012" PRIx64, p->id, fnv1a(p->key) & 0xffffffffffff);
+	(void)snprintf(id, sizeof(id), "%.*s-%012" PRIx64, text_cut(p->id, ID_STEM_MAX), p->id, fnv1a(p->key) & 0xffffffffffff);
 	return rename_to(&p->id, id, e);
 }
 
@@ -335,6 +361,16 @@ static int unique_ids(struct scan *s, bool *known, struct ranked *ranked, struct
 	return r;
 }
 
+static int name_by_folder(struct point *p, struct err *e)
+{
+	char name[SCAN_ID_MAX];
+	CLEANUP(free_ptr) char *text = as_text(p->vm_folder);
+	if (!text)
+		return err_no_memory(e, "scan");
+	(void)snprintf(name, sizeof(name), "%.*s", text_cut(text, SCAN_ID_MAX - 1), text);
+	return rename_to(&p->vm_name, name, e);
+}
+
 /* Two folders of one name at different places are two VMs: they are called by their whole path. */
 static int unique_vms(struct scan *s, struct ranked *ranked, struct err *e)
 {
@@ -350,10 +386,8 @@ static int unique_vms(struct scan *s, struct ranked *ranked, struct err *e)
 			differ = differ || strcmp(s->points[ranked[at + n].point].vm_folder, first->vm_folder) != 0;
 		for (size_t i = at; differ && i < at + n && r >= 0; i++) {
 			struct point *p = &s->points[ranked[i].point];
-			char name[SCAN_ID_MAX];
-			(void)snprintf(name, sizeof(name), "%.255s", p->vm_folder);
 			if (!p->manifest && *p->vm_folder)
-				r = rename_to(&p->vm_name, name, e);
+				r = name_by_folder(p, e);
 		}
 		at += n;
 	}

@@ -30,9 +30,13 @@ enum {
 /* Address space: guest tables and stacks, far above what an honest image needs. */
 static const rlim_t memory_max = (rlim_t)2 << 30;
 
+/* A limit that is tighter already stays: an unprivileged process cannot raise it, nor is that wanted. */
 static int set_limit(int what, rlim_t value, const char *name, struct err *e)
 {
-	struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+	struct rlimit limit;
+	if (getrlimit((__rlimit_resource_t)what, &limit) == 0 && limit.rlim_max < value)
+		value = limit.rlim_max;
+	limit = (struct rlimit){.rlim_cur = value, .rlim_max = value};
 	if (setrlimit((__rlimit_resource_t)what, &limit) == 0)
 		return 0;
 	return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot set the %s limit", name);
@@ -40,10 +44,6 @@ static int set_limit(int what, rlim_t value, const char *name, struct err *e)
 
 static int set_limits(struct err *e)
 {
-	struct rlimit files;
-	rlim_t files_max = FILES_MAX;
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < files_max)
-		files_max = files.rlim_max;
 	int r = set_limit(RLIMIT_CORE, 0, "core", e);
 	if (r == 0)
 		r = set_limit(RLIMIT_FSIZE, 0, "file size", e);
@@ -52,7 +52,7 @@ static int set_limits(struct err *e)
 	if (r == 0)
 		r = set_limit(RLIMIT_MSGQUEUE, 0, "message queue", e);
 	if (r == 0)
-		r = set_limit(RLIMIT_NOFILE, files_max, "open files", e);
+		r = set_limit(RLIMIT_NOFILE, FILES_MAX, "open files", e);
 	if (r == 0)
 		r = set_limit(RLIMIT_AS, memory_max, "memory", e);
 	return r;
