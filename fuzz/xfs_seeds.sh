@@ -1,0 +1,56 @@
+#!/bin/bash
+# xfs_seeds.sh DIR: makes the seeds of the targets xfs and xfs-log below DIR (as root, for those the kernel fills).
+set -eu
+here=$(cd "$(dirname "$0")" && pwd) out=$1 tmp=$(mktemp -d)
+trap 'umount -q "$tmp/mnt" || :; rm -rf "$tmp"' EXIT
+mkdir -p "$out/xfs" "$out/xfs-log" "$tmp/mnt" "$tmp/tree/dir/sub" "$tmp/tree/many"
+uuid=5eed5eed-1111-2222-3333-444455556666
+seq 300 >"$tmp/tree/file"; ln -s file "$tmp/tree/link"; ln -s "$(head -c 600 /dev/zero | tr '\0' y)" "$tmp/tree/long"
+mkfifo "$tmp/tree/dir/fifo"; echo x >"$tmp/tree/dir/sub/x"
+for i in $(seq 40); do : >"$tmp/tree/many/$i"; done
+"$here/../tests/fs/xfs_proto" "$tmp/tree" >"$tmp/proto"
+image() { rm -f "$tmp/img"; truncate -s "$1" "$tmp/img"; mkfs.xfs --unsupported -q -f -m uuid=$uuid "${@:2}" "$tmp/img" >/dev/null 2>&1; }
+# A mount stamps megabytes of the log before it writes to it; without these empty records the seed stays small.
+unstamp() {
+	python3 - "$tmp/img" <<'P'
+import struct, sys
+with open(sys.argv[1], 'r+b') as f:
+    data = f.read()
+    for at in range(0, len(data), 512):
+        if data[at:at + 4] == b'\xfe\xed\xba\xbe' and struct.unpack('>I', data[at + 40:at + 44])[0] == 0:
+            f.seek(at)
+            f.write(bytes(512))
+P
+}
+seed() { unstamp; python3 "$here/make-seed" "$tmp/img" "$2" >"$out/$1"; }
+image 16M -m crc=0 -d agcount=1 -b size=512 -i size=256 -p "$tmp/proto"
+seed xfs/v4 64
+image 16M -m crc=0 -d agcount=1 -b size=1024 -n size=4096,ftype=0 -i size=256 -p "$tmp/proto"
+seed xfs/v4-dirblocks 64
+
+fill() {
+	python3 - "$1" "$2" <<'P'
+import os, sys
+d, n = os.fsencode(sys.argv[1]), int(sys.argv[2])
+os.mkdir(d + b'/big')
+for i in range(n):
+    os.symlink(b'x', d + b'/big/%d' % i) if i % 50 == 7 else os.link(d + b'/big/0', d + b'/big/%d' % i) if i else open(d + b'/big/0', 'wb').close()
+with open(d + b'/extents', 'wb') as f:
+    for i in range(30):
+        f.seek(i * 8192)
+        f.write(b'e')
+for k, v in ((b'user.small', b's'), (b'user.middle', b'm' * 300), (b'user.large', b'l' * 3000), (b'trusted.t', b't'), (b'security.s', b's')):
+    os.setxattr(d + b'/extents', k, v)
+os.symlink(b'z' * 700, d + b'/long')
+P
+}
+image 20M -d agcount=1 -b size=1024 -i size=512
+mount -o loop,nouuid "$tmp/img" "$tmp/mnt"; fill "$tmp/mnt" 200; umount "$tmp/mnt"
+seed xfs/v5 64
+for n in 5 60; do
+	image 20M -d agcount=1 -b size=1024 -i size=512 -m rmapbt=0,reflink=1
+	mount -o loop,nouuid "$tmp/img" "$tmp/mnt"; fill "$tmp/mnt" $n
+	xfs_io -x -c 'shutdown -f' "$tmp/mnt"; umount "$tmp/mnt"
+	seed xfs-log/dirty$n 64
+done
+rm -f "$out"/xfs*/*.tmp; ls -l "$out"/xfs "$out"/xfs-log
