@@ -211,6 +211,7 @@ struct btrfs_fs {
 	struct btrfs_overlay **logs;     /* of subvolumes with a log, by number */
 	size_t log_count;
 	struct btrfs_overlay *log_csums; /* NULL: none */
+	size_t overlay_used;             /* bytes of all overlays */
 	uint8_t *packed;                 /* BTRFS_PACKED_MAX, for compressed bytes */
 	uint8_t *bounce;                 /* a sector */
 	struct btrfs_unpacker *unpacker;
@@ -312,6 +313,8 @@ bool btrfs_is_subvolume(uint64_t id);
 int btrfs_tree_find(struct btrfs_fs *x, uint64_t id, struct btrfs_tree *ret, struct err *e);
 /* A subvolume, which must not be deleted; kept. */
 int btrfs_subvolume(struct btrfs_fs *x, uint64_t id, struct btrfs_tree *ret, struct err *e);
+/* A root item; false: damaged. */
+bool btrfs_root_decode(const uint8_t *p, size_t len, struct btrfs_tree *ret);
 int btrfs_roots_open(struct btrfs_fs *x, struct err *e);
 /* Is subvolume `id` what the entry `name` of directory `dir` in `parent` means? Else the entry is a stub. 1 or 0. */
 int btrfs_subvolume_is_here(struct btrfs_fs *x, uint64_t parent, uint64_t dir, const uint8_t *name, size_t len,

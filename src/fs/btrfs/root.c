@@ -12,7 +12,7 @@ bool btrfs_is_subvolume(uint64_t id)
 	return id == BTRFS_FS_TREE || (id >= BTRFS_FIRST_FREE && id <= BTRFS_LAST_FREE && id >> 48 == 0);
 }
 
-static bool decode(const uint8_t *p, size_t len, struct btrfs_tree *ret, bool *ret_dead)
+bool btrfs_root_decode(const uint8_t *p, size_t len, struct btrfs_tree *ret)
 {
 	if (len < ROOT_ITEM_LEAST || p[238] >= BTRFS_LEVELS)
 		return false;
@@ -20,7 +20,6 @@ static bool decode(const uint8_t *p, size_t len, struct btrfs_tree *ret, bool *r
 	ret->dirid = get_le64(p + 168);
 	ret->bytenr = get_le64(p + 176);
 	ret->level = p[238];
-	*ret_dead = get_le32(p + 216) == 0;
 	return true;
 }
 
@@ -32,8 +31,10 @@ static int tree_find(struct btrfs_fs *x, uint64_t id, struct btrfs_tree *ret, bo
 	int r = btrfs_seek_le(&c, x, &x->root_tree, (struct btrfs_key){id, BTRFS_ROOT_ITEM, UINT64_MAX}, e);
 	if (r == 0 || (r == 1 && (c.key.objectid != id || c.key.type != BTRFS_ROOT_ITEM)))
 		r = err_set(e, ERR_NOT_FOUND, module, "there is no tree %" PRIu64, id);
-	else if (r == 1 && !decode(c.data, c.len, &t, ret_dead))
+	else if (r == 1 && !btrfs_root_decode(c.data, c.len, &t))
 		r = err_set(e, ERR_FILE_CORRUPT, module, "the root of tree %" PRIu64 " is damaged", id);
+	if (r == 1)
+		*ret_dead = get_le32(c.data + 216) == 0;
 	btrfs_cursor_done(&c);
 	if (r < 0)
 		return r;
