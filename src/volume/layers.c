@@ -1,6 +1,8 @@
 #include "volume/lvm/lvm.h"
+#include "volume/md/md.h"
 
 const struct volume_layer *const volume_layers[] = {
+	&volume_md_layer,
 	&volume_lvm_layer,
 	NULL,
 };

@@ -96,6 +96,10 @@ int lvm_lv_blk(struct lvm_vg *vg, struct lvm_lv *lv, unsigned depth, struct blk 
 		CLEANUP(blk_unref_p) struct blk *b = NULL;
 		lv->state = LVM_LV_BUSY;
 		int r = open_lv(vg, lv, depth, &b, e);
+		if (r == 0 && lv->merging) {
+			CLEANUP(blk_unref_p) struct blk *base = STEAL(b);
+			r = lvm_merging_open(vg, lv, base, depth + 1, &b, e);
+		}
 		lv->state = LVM_LV_NEW;
 		if (r < 0 && (e->code == ERR_NO_MEMORY || e->code == ERR_CANCELLED || e->code == ERR_TIMEOUT))
 			return r;

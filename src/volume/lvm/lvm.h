@@ -134,4 +134,12 @@ struct lvm_area {
 int lvm_raid_open(struct lvm_vg *vg, struct lvm_lv *lv, const struct lvm_segment *s, unsigned depth, struct blk **ret,
                   struct err *e);
 
+int lvm_thin_open(struct lvm_vg *vg, const struct lvm_segment *s, unsigned depth, struct blk **ret, struct err *e);
+int lvm_cache_open(struct lvm_vg *vg, const struct lvm_segment *s, unsigned depth, struct blk **ret, struct err *e);
+int lvm_snapshot_open(struct lvm_vg *vg, const struct lvm_segment *s, unsigned depth, struct blk **ret, struct err *e);
+
+/* While a snapshot merges back into lv, whose own bytes are `base`, lv reads as the snapshot. */
+int lvm_merging_open(struct lvm_vg *vg, const struct lvm_lv *lv, struct blk *base, unsigned depth, struct blk **ret,
+                     struct err *e);
+
 #endif

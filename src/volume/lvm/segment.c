@@ -149,6 +149,12 @@ int lvm_segment_open(struct lvm_vg *vg, struct lvm_lv *lv, const struct lvm_segm
 		r = open_mirror(vg, lv, s, depth, ret, e);
 	} else if (is_raid(s->type)) {
 		r = lvm_raid_open(vg, lv, s, depth + 1, ret, e);
+	} else if (lvm_str_is(s->type, "thin")) {
+		r = lvm_thin_open(vg, s, depth + 1, ret, e);
+	} else if (lvm_str_is(s->type, "snapshot")) {
+		r = lvm_snapshot_open(vg, s, depth + 1, ret, e);
+	} else if (lvm_str_is(s->type, "cache")) {
+		r = lvm_cache_open(vg, s, depth + 1, ret, e);
 	} else if (lvm_str_is(s->type, "zero")) {
 		*ret = NULL;
 		r = 0;
