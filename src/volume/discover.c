@@ -16,8 +16,11 @@ int volume_look(struct volume_set *s, struct blk *b, struct volume_content *ret,
 {
 	if (b->size == 0)
 		return 0;
+	int r = ident_probe_array(b, ret, e);
+	if (r != 0)
+		return r;
 	if (s->engine->probe) {
-		int r = s->engine->probe(s->engine->arg, b, ret, e);
+		r = s->engine->probe(s->engine->arg, b, ret, e);
 		if (r != 0)
 			return r;
 	}

@@ -47,12 +47,15 @@ static bool is_kind(struct ident_src *s, const struct ident_kind *k, struct volu
 	return (!k->more || k->more(s, c, k->off)) && s->failed == 0;
 }
 
-static int look(struct ident_src *s, struct volume_content *ret)
+/* With `arrays`, only what spreads over several devices and has its signature at the end. */
+static int look(struct ident_src *s, bool arrays, struct volume_content *ret)
 {
 	static const struct ident_kind *const lists[] = {ident_containers, ident_windows, ident_linux, ident_others};
 	struct volume_content c;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
 		for (const struct ident_kind *k = lists[i]; k->type; k++) {
+			if (arrays && strcmp(k->type, "linux_raid_member") != 0)
+				continue;
 			if (is_kind(s, k, &c)) {
 				*ret = c;
 				return 1;
@@ -64,7 +67,7 @@ static int look(struct ident_src *s, struct volume_content *ret)
 	return 0;
 }
 
-int ident_probe_at(struct blk *b, struct volume_content *ret, uint64_t *ret_at, struct err *e)
+static int probe(struct blk *b, bool arrays, struct volume_content *ret, uint64_t *ret_at, struct err *e)
 {
 	CLEANUP(free_ptr) struct ident_src *s = calloc(1, sizeof(*s));
 	CLEANUP(free_ptr) uint8_t *head = malloc(IDENT_HEAD);
@@ -74,10 +77,21 @@ int ident_probe_at(struct blk *b, struct volume_content *ret, uint64_t *ret_at, 
 		.blk = b, .size = b->size, .head = head, .head_len = (size_t)min_u64(b->size, IDENT_HEAD), .e = e};
 	int r = blk_read(b, 0, head, s->head_len, e);
 	if (r == 0)
-		r = look(s, ret);
+		r = look(s, arrays, ret);
 	if (r > 0)
 		*ret_at = s->at;
 	return r;
+}
+
+int ident_probe_at(struct blk *b, struct volume_content *ret, uint64_t *ret_at, struct err *e)
+{
+	return probe(b, false, ret, ret_at, e);
+}
+
+int ident_probe_array(struct blk *b, struct volume_content *ret, struct err *e)
+{
+	uint64_t at = 0;
+	return probe(b, true, ret, &at, e);
 }
 
 int ident_probe(struct blk *b, struct volume_content *ret, struct err *e)

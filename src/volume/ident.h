@@ -9,6 +9,10 @@
  * < 0: the source failed. */
 int ident_probe(struct blk *b, struct volume_content *ret, struct err *e);
 
+/* The same for members of Linux arrays only: they are asked before filesystems, since what begins at the start of a
+ * member is the array's, of which the member may hold one stripe in three. */
+int ident_probe_array(struct blk *b, struct volume_content *ret, struct err *e);
+
 /* "BitLocker", "LVM physical volume", …: a sentence part for people; the type itself where there is none. */
 const char *ident_human_name(const char *type);
 

@@ -1,6 +1,7 @@
 /* Lists what discovery finds on disks, for the shell tests. No filesystem drivers: the names are those of ident.h.
  *
  *	voldump IMAGE…          key=value lines, an empty line between volumes; warnings as "warning=…"
+ *	voldump --cat NAME IMAGE…   the bytes of the volume of that name, by reads of odd sizes; then by extents, which must agree
  *	voldump --ident IMAGE   the whole file as one content: TYPE=, LABEL=, UUID=
  */
 #include "volume/ident.h"
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct blk *open_image(const char *path)
 {
@@ -47,12 +49,57 @@ static void print(const struct volume *v)
 	       v->blk ? v->blk->sector_size : 0, v->reason);
 }
 
+static bool reads_agree(struct blk *b, uint64_t off, const uint8_t *want, size_t len, struct err *e)
+{
+	static uint8_t again[1 << 20];
+	for (size_t at = 0; at < len;) {
+		struct blk_extent ext;
+		size_t n = len - at;
+		if (blk_extent(b, off + at, n, &ext, e) < 0)
+			return false;
+		n = (size_t)ext.len;
+		if (ext.kind != BLK_DATA)
+			memset(again, 0, n);
+		else if (ext.fd >= 0 ? pread(ext.fd, again, n, (off_t)ext.host_off) != (ssize_t)n :
+		                       blk_read(b, off + at, again, n, e) < 0)
+			return false;
+		if (memcmp(again, want + at, n) != 0)
+			return false;
+		at += n;
+	}
+	return true;
+}
+
+static int cat(const struct volume_set *s, const char *name)
+{
+	static uint8_t buf[1 << 20];
+	struct err e = ERR_INIT;
+	const struct volume *v = NULL;
+	for (unsigned i = 0; i < s->count && !v; i++)
+		v = strcmp(s->volumes[i].name, name) == 0 ? &s->volumes[i] : NULL;
+	if (!v || !v->blk) {
+		(void)fprintf(stderr, "voldump: %s has no bytes: %s\n", name, v ? v->reason : "not there");
+		return 1;
+	}
+	size_t step = 1013;
+	for (uint64_t off = 0; off < v->blk->size; step = step * 7 % (sizeof(buf) - 1) + 1) {
+		size_t n = v->blk->size - off < step ? (size_t)(v->blk->size - off) : step;
+		if (blk_read(v->blk, off, buf, n, &e) < 0 || !reads_agree(v->blk, off, buf, n, &e) || fwrite(buf, 1, n, stdout) != n) {
+			(void)fprintf(stderr, "voldump: %s at %" PRIu64 ": %s\n", name, off, e.code ? e.msg : "extents and reads differ");
+			return 1;
+		}
+		off += n;
+	}
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct blk *disks[VOLUME_DISKS_MAX];
 	unsigned n = 0;
 	bool whole = argc == 3 && strcmp(argv[1], "--ident") == 0;
-	for (int i = whole ? 2 : 1; i < argc && n < VOLUME_DISKS_MAX; i++, n++) {
+	const char *name = argc > 3 && strcmp(argv[1], "--cat") == 0 ? argv[2] : NULL;
+	for (int i = whole ? 2 : name ? 3 : 1; i < argc && n < VOLUME_DISKS_MAX; i++, n++) {
 		disks[n] = open_image(argv[i]);
 		if (!disks[n])
 			return 1;
@@ -67,12 +114,13 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "voldump: %s\n", e.msg);
 		return 1;
 	}
-	for (unsigned i = 0; i < s->count; i++)
+	int status = name ? cat(s, name) : 0;
+	for (unsigned i = 0; !name && i < s->count; i++)
 		print(&s->volumes[i]);
-	for (unsigned i = 0; i < s->warning_count; i++)
+	for (unsigned i = 0; !name && i < s->warning_count; i++)
 		printf("warning=%s\n", s->warnings[i]);
 	volume_set_free(s);
 	for (unsigned i = 0; i < n; i++)
 		blk_unref(disks[i]);
-	return 0;
+	return status;
 }
