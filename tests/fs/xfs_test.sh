@@ -81,11 +81,11 @@ volume() {
 	is "$name: no warnings" "$(warnings "$tmp/img")" ''
 }
 
-# stopped NAME SEED FLAGS MKFS-OPTIONS…: shut down without a word while two programs write
+# stopped NAME SEED FLAGS LOGBSIZE MKFS-OPTIONS…: shut down without a word while two programs write
 stopped() {
-	local name=$1 s=$2 flags=$3 a b
-	shift 3
-	make "$tmp/img" 400M "$@" && attach nouuid "$tmp/img" "$tmp/live" || { skip "$name" 'cannot be made or mounted here'; return; }
+	local name=$1 s=$2 flags=$3 size=$4 a b
+	shift 4
+	make "$tmp/img" 400M "$@" && attach "nouuid,logbsize=$size" "$tmp/img" "$tmp/live" || { skip "$name" 'cannot be made or mounted here'; return; }
 	"$here/xfs_churn" "$tmp/live" "$s" 60 & a=$!
 	"$here/xfs_churn" "$tmp/live" $((s + 1)) 60 & b=$!
 	sleep "1.$((s % 10))"
@@ -230,8 +230,8 @@ else
 	volume '1024-byte blocks, large counters' 1000 $((seed + 1)) -b size=1024 -i nrext64=1 -m rmapbt=1
 	volume 'large directory blocks, 2048-byte inodes, old times' 500 $((seed + 2)) -n size=65536 -i size=2048,sparse=0 -m bigtime=0,finobt=0
 	volume '16 KiB blocks' 500 $((seed + 3)) -b size=16384 -m reflink=0
-	stopped 'stopped, log written' $((seed + 10)) -f
-	stopped 'stopped, log in memory lost' $((seed + 20)) '' -i size=1024 -b size=2048
+	stopped 'stopped, log written' $((seed + 10)) -f 32k
+	stopped 'stopped, log in memory lost' $((seed + 20)) '' 256k -i size=1024 -b size=2048
 	if [ -e "$tmp/last-dirty" ]; then
 		# The same with the log's last records damaged: it ends where the first damaged one starts.
 		at=$(xfs_db -r -c 'sb 0' -c 'print logstart blocklog agblklog agblocks' "$tmp/last-dirty" | sed 's/.*= *//' | tr '\n' ' ')
@@ -241,12 +241,13 @@ else
 		poke "$tmp/last-dirty" $((log + (head - 3) * 512 + 77)) '\377\376\375\374'
 		ok 'the last record is torn: as the kernel recovers it' as_recovered "$tmp/last-dirty"
 	fi
+	stopped 'stopped, long records' $((seed + 21)) -f 256k
 	snapshots 'a small log' $((seed + 30)) 3 --unsupported -l size=6m
 	for i in $(seq "$rounds"); do
 		s=$((seed * 1000 + i))
 		options=(-b "size=$((1024 << s % 3))" -i "size=$((512 << s / 3 % 3)),nrext64=$((s % 2))" -n "size=$((4096 << s / 2 % 5))" -m "bigtime=$((s / 2 % 2)),rmapbt=$((s / 4 % 2)),reflink=$((1 - s / 8 % 2))")
 		volume "random $s (${options[*]})" $((s % 7 == 0 ? 100000 : 3000)) $s "${options[@]}"
-		stopped "random, stopped $s" $s "$([ $((s % 2)) = 0 ] && echo -f)" "${options[@]}"
+		stopped "random, stopped $s" $s "$([ $((s % 2)) = 0 ] && echo -f)" $((32 << s % 4))k "${options[@]}"
 		snapshots "random, moments $s" $s 4 --unsupported -l "size=$((8 + s % 9))m,su=$((32 << s % 4))k" "${options[@]}"
 	done
 	umount -q "$tmp/host"

@@ -35,7 +35,8 @@ static int read_pieces(struct xfs_map *m, size_t size, uint8_t *block, struct bu
 	for (uint64_t lblk = 0; done < size;) {
 		struct xfs_run run;
 		uint64_t off;
-		uint64_t want = (size - done + head + sb->block_size - 1) >> sb->block_bits;
+		/* As many blocks as if each had a header. */
+		uint64_t want = (size - done + sb->block_size - head - 1) / (sb->block_size - head);
 		int r = xfs_map_run(m, lblk, want, &run, e);
 		if (r == 0)
 			r = xfs_map_read(m, lblk, run.len, block, &off, e);

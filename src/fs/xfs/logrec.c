@@ -57,7 +57,8 @@ const char *log_header(const struct xfs_log *l, const uint8_t *p, uint32_t blk, 
 	return NULL;
 }
 
-/* Over the headers as they are in memory (328 bytes; 324 of a 32-bit kernel) and the payload with its cycle stamps. */
+/* Over the headers as they are in memory (328 bytes; 324 of a 32-bit kernel), of the further ones those the payload needs, and
+ * the payload with its cycle stamps. */
 static bool csum_fits(const uint8_t *raw, const struct log_record *rec, size_t header)
 {
 	enum { CRC_OFF = 32, EXT_HEADER = 260 };
@@ -65,7 +66,7 @@ static bool csum_fits(const uint8_t *raw, const struct log_record *rec, size_t h
 	uint32_t crc = xfs_crc32c(UINT32_MAX, raw, CRC_OFF);
 	crc = xfs_crc32c(crc, zero, sizeof(zero));
 	crc = xfs_crc32c(crc, raw + CRC_OFF + 4, header - CRC_OFF - 4);
-	for (uint32_t i = 1; i < rec->headers; i++)
+	for (uint32_t i = 1; i * LOG_HEADER_DATA < rec->len; i++)
 		crc = xfs_crc32c(crc, raw + (size_t)i * XFS_BB, EXT_HEADER);
 	crc = xfs_crc32c(crc, raw + (size_t)rec->headers * XFS_BB, rec->len);
 	return xfs_crc_equal(~crc, get_le32(raw + CRC_OFF));
