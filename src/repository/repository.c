@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -83,8 +84,39 @@ int repository_root_fd(const struct repository *r)
 	return r->root;
 }
 
+/* The same without openat2(2), which Linux before 5.6, some containers and valgrind do not know: folder by folder, never
+ * through a link and never up. */
+static int open_by_steps(int root, const char *path, int flags)
+{
+	CLEANUP(fd_close) int dir = fcntl(root, F_DUPFD_CLOEXEC, 0);
+	while (dir >= 0) {
+		char part[NAME_MAX + 1];
+		path += strspn(path, "/");
+		size_t n = strcspn(path, "/");
+		if (n > NAME_MAX || (n == 2 && memcmp(path, "..", 2) == 0)) {
+			errno = n > NAME_MAX ? ENAMETOOLONG : EXDEV;
+			return -1;
+		}
+		memcpy(part, n ? path : ".", n ? n : 1);
+		part[n ? n : 1] = '\0';
+		path += n;
+		if (path[strspn(path, "/")] == '\0')
+			return openat(dir, part, flags | O_NOFOLLOW | O_CLOEXEC);
+		int next = openat(dir, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return -1;
+		(void)close(dir);
+		dir = next;
+	}
+	return -1;
+}
+
 int open_beneath(const struct repository *r, const char *path, int flags)
 {
+	if (*path == '/') {
+		errno = EXDEV;
+		return -1;
+	}
 	struct open_how how = {
 		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
@@ -96,7 +128,7 @@ int open_beneath(const struct repository *r, const char *path, int flags)
 		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
 			break;
 	}
-	return (int)fd;
+	return fd < 0 && errno == ENOSYS ? open_by_steps(r->root, path, flags) : (int)fd;
 }
 
 static int open_failed(int errnum, const char *path, struct err *e)

@@ -31,7 +31,7 @@ struct session {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;          /* an answer came, the session died, the process was reaped */
 	int sock;
-	int pidfd;
+	int pidfd;                       /* readable when the worker has ended */
 	pid_t pid;
 	bool dead;                       /* given up: `why` says why; nothing is sent any more */
 	bool reaped;

@@ -115,8 +115,9 @@ static void fail_locked(struct session *s, int code, const char *msg)
 		return;
 	s->dead = true;
 	(void)err_set(&s->why, code, "session", "%s", msg);
+	/* Only try_reap() reaps, under this lock: until then the number is this worker's. */
 	if (!s->reaped)
-		(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
+		(void)kill(s->pid, SIGKILL);
 	for (struct pending *p = s->pending; p; p = p->next) {
 		if (p->done)
 			continue;

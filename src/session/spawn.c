@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -95,6 +97,45 @@ static int run(const char *path, int sock, int log_fd, pid_t *ret_pid)
 	return r;
 }
 
+struct end_watch {
+	pid_t pid;
+	int fd;                          /* an eventfd */
+};
+
+static void *await_end(void *arg)
+{
+	struct end_watch *w = arg;
+	siginfo_t info;
+	/* It stays a zombie: reaping is the session's. */
+	while (waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
+	(void)eventfd_write(w->fd, 1);
+	(void)close(w->fd);
+	free(w);
+	return NULL;
+}
+
+/* Where there are no pidfds (valgrind, some containers): a descriptor that a thread makes readable when the process ends. */
+static int watch_by_thread(pid_t pid)
+{
+	CLEANUP(free_ptr) struct end_watch *w = malloc(sizeof(*w));
+	CLEANUP(fd_close) int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	CLEANUP(fd_close) int its = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (!w || its < 0)
+		return -1;
+	*w = (struct end_watch){.pid = pid, .fd = its};
+	pthread_t thread;
+	int r = pthread_create(&thread, NULL, await_end, w);
+	if (r != 0) {
+		errno = r;
+		return -1;
+	}
+	(void)pthread_detach(thread);
+	(void)STEAL(w);
+	(void)fd_steal(&its);
+	return fd_steal(&fd);
+}
+
 int session_spawn(const struct session_options *opt, int *ret_sock, pid_t *ret_pid, int *ret_pidfd, struct err *e)
 {
 	char path[PATH_MAX];
@@ -117,6 +158,8 @@ int session_spawn(const struct session_options *opt, int *ret_sock, pid_t *ret_p
 	if (r != 0)
 		return err_set_errno(e, ERR_WORKER_START, r, "session", "cannot start the worker program");
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0 && errno == ENOSYS)
+		pidfd = watch_by_thread(pid);
 	if (pidfd < 0) {
 		int errnum = errno;
 		(void)kill(pid, SIGKILL);
