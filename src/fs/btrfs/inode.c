@@ -25,7 +25,7 @@ bool btrfs_inode_decode(const uint8_t *p, size_t len, struct btrfs_inode *ret)
 	ret->ctime = time_decode(p + 124);
 	ret->mtime = time_decode(p + 136);
 	ret->otime = time_decode(p + 148);
-	return fs_type_from_mode(ret->mode) != FS_UNKNOWN;
+	return fs_type_from_mode(ret->mode) != FS_UNKNOWN && ret->size <= INT64_MAX;
 }
 
 static int inode_read(struct btrfs_fs *x, const struct btrfs_tree *t, uint64_t ino, struct btrfs_inode *ret, struct err *e)
