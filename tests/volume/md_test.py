@@ -1,11 +1,8 @@
 #!/usr/bin/env python3
 """Linux md arrays, written by volimg.py (no kernel of the test machines need have md), held against grub's reader."""
-import os
 import shutil
 import struct
 import subprocess
-import sys
-import unittest
 
 import volimg
 import tap

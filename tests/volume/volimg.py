@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import unittest
-import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "client"))
 

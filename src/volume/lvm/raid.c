@@ -133,8 +133,11 @@ static int drop_stale(struct lvm_vg *vg, struct images *im, unsigned depth, stru
 		if (supers[i].there && (!newest || supers[i].events > newest->events))
 			newest = &supers[i];
 	}
+	uint64_t failures = 0;
+	for (unsigned i = 0; newest && i < im->count; i++)
+		failures |= supers[i].there && supers[i].events == newest->events ? supers[i].failed : 0;
 	for (unsigned i = 0; newest && i < im->count; i++) {
-		bool failed = i < DM_RAID_FAILED_MAX && (newest->failed >> i & 1);
+		bool failed = i < DM_RAID_FAILED_MAX && (failures >> i & 1);
 		bool old = supers[i].there && supers[i].events < newest->events && newest->events - supers[i].events > 1;
 		bool rebuilding = supers[i].there && supers[i].recovered != UINT64_MAX;
 		if (!im->blks[i] || !(failed || old || rebuilding))
