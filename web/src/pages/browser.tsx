@@ -57,6 +57,7 @@ function Ended({ error, address }: { error: ApiError; address: BrowserAddress })
 		);
 	return (
 		<Card>
+			<h1 className="sr-only">{t.browser.expiredTitle}</h1>
 			<Empty icon={Clock} title={t.browser.expiredTitle} hint={known ? t.browser.expiredText : t.browser.goneText}>
 				<div className="flex flex-wrap justify-center gap-2">
 					{known && (
