@@ -59,8 +59,12 @@ export function SelectionBar({
 				{t.browser.selected(total.count)}
 				<span className="font-normal">
 					{' · '}
-					{formatSize(total.bytes)}
-					{total.folders > 0 && ` + ${t.folders(total.folders)}`}
+					{[
+						(total.bytes > 0 || total.folders === 0) && formatSize(total.bytes),
+						total.folders > 0 && t.folders(total.folders),
+					]
+						.filter(Boolean)
+						.join(' + ')}
 				</span>
 			</span>
 			{single ? (
