@@ -486,4 +486,5 @@ class Corpus(volimg.VolumeCase):
             self.assertEqual(got, want)
 
 
-tap.main(__name__)
+if __name__ == "__main__":
+    tap.main(__name__)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Linux md arrays, written by volimg.py (no kernel of the test machines need have md), held against grub's reader."""
+import os
 import shutil
 import struct
 import subprocess
@@ -209,5 +210,31 @@ class Md(volimg.VolumeCase):
         self.assertBytes(self.cat("data", *files), content)
         self.assertIn("damaged", self.dump(*files)[0]["disk1"]["reason"])
 
+    def test_group_on_an_array(self):
+        """LVM on RAID 5: two rounds of assembling, the second over what the first made."""
+        import lvm_test
+        b = lvm_test.Builder(self, 1)
+        content = volimg.rnd(4 * lvm_test.EXTENT, 11)
+        b.lvs["x"] = (True, [lvm_test.linear(4, "pv0", b.place(0, content))])
+        with open(b.files()[0], "rb") as f:
+            inner = f.read()
+        inner += b"\0" * (-len(inner) % (2 * CHUNK))
+        files = self.members(volimg.parity_rows(inner, 3, CHUNK, 5, LEFT_S), v1, level=5, layout=2)
+        self.assertBytes(self.cat("vg/x", *files[1:]), content)
+        volumes, _ = self.dump(*files[1:])
+        self.assertEqual(volumes["vg/x"]["parent"], volumes["data"]["number"])
 
-tap.main(__name__)
+    def test_array_before_filesystem(self):
+        """With the superblock at the end, a member begins with the filesystem: through the worker, whose drivers know it."""
+        tool = os.path.join(volimg.BUILD, "src", "cmd", "sendense")
+        if not os.path.exists(tool):
+            self.skipTest("no command line built")
+        content, _ = self.ext2(24 * CHUNK)
+        files = self.members([content, content], v1, level=1, chunk=0, version="1.0")
+        out = subprocess.run([tool, "image", "info", files[0]], capture_output=True, text=True).stdout
+        self.assertRegex(out, r"(?m)^ +1 +disk +linux_raid_member")
+        self.assertRegex(out, r"(?m)^ +2 +md +ext2 .*\bdata\b")
+
+
+if __name__ == "__main__":
+    tap.main(__name__)
