@@ -50,6 +50,9 @@ void chain_close(struct chain *c);
 
 /* --- shared --- */
 
+/* Writes "sendense: …" and a newline to standard error. Messages quote names that a guest or a stranger chose: control characters
+ * become "?". */
+void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Prints "sendense: …" and gives the exit status that belongs to the code. */
 int cli_fail(const struct err *e);
 

@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include "base/buf.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -39,9 +41,22 @@ static int usage_error(const struct command *c, const char *what, const char *ar
 	return CLI_USAGE;
 }
 
+void cli_say(const char *fmt, ...)
+{
+	CLEANUP(buf_free) struct buf text = BUF_INIT(256 << 10);
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vaddf(&text, fmt, ap);
+	va_end(ap);
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] < ' ' || text.data[i] == 0x7f)
+			text.data[i] = '?';
+	(void)fprintf(stderr, "sendense: %s\n", buf_str(&text));
+}
+
 int cli_fail(const struct err *e)
 {
-	(void)fprintf(stderr, "sendense: %s [%s]\n", e->msg, err_code_name(e->code));
+	cli_say("%s [%s]", e->msg, err_code_name(e->code));
 	switch (e->code) {
 	case ERR_PATH_INVALID:
 	case ERR_INVALID:

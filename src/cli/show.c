@@ -16,7 +16,7 @@ enum { JSON_FLUSH = 1 << 16, JSON_MAX = 16 << 20 };
 static int warn(const struct chain *c)
 {
 	for (unsigned i = 0; i < c->opened.warning_count; i++)
-		(void)fprintf(stderr, "sendense: warning: %s\n", c->opened.warnings[i]);
+		cli_say("warning: %s", c->opened.warnings[i]);
 	return 0;
 }
 
@@ -32,7 +32,7 @@ static int finish_output(int status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	(void)fprintf(stderr, "sendense: cannot write to standard output\n");
+	cli_say("cannot write to standard output");
 	return status ? status : CLI_SOME_FAILED;
 }
 
@@ -217,7 +217,7 @@ static void print_entry(struct ls *l, const char *dir, size_t dir_len, const str
 	}
 	(void)putchar('\n');
 	if (en->flags & ENTRY_BROKEN)
-		(void)fprintf(stderr, "sendense: %.*s: %.*s [%s]\n", (int)en->name_len, en->name, (int)en->error_len,
+		cli_say("%.*s: %.*s [%s]", (int)en->name_len, en->name, (int)en->error_len,
 		              en->error_msg, err_code_name(en->error_code));
 }
 
@@ -314,7 +314,7 @@ static int list_all(struct ls *l, struct err *e)
 			r = list_file(l, e);
 		} else if (r < 0 && !top && session_alive(l->chain.session)) {
 			/* One directory that cannot be read does not end the listing. */
-			(void)fprintf(stderr, "sendense: %.*s: %s [%s]\n", (int)t->len, t->path, e->msg, err_code_name(e->code));
+			cli_say("%.*s: %s [%s]", (int)t->len, t->path, e->msg, err_code_name(e->code));
 			l->some_failed = true;
 			err_clear(e);
 			r = 0;

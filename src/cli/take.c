@@ -47,15 +47,15 @@ static int take(const struct image_args *a, int (*begin)(struct session *s, cons
 	if (chain_open(a->image, &a->chain, &c, &e) < 0)
 		return cli_fail(&e);
 	for (unsigned i = 0; i < c.opened.warning_count; i++)
-		(void)fprintf(stderr, "sendense: warning: %s\n", c.opened.warnings[i]);
+		cli_say("warning: %s", c.opened.warnings[i]);
 	struct stream *st = NULL;
 	int status = CLI_OK;
 	if (begin(c.session, a, &st, &e) < 0 || copy_stream(st, &e) < 0) {
 		status = e.code == ERR_CANCELLED ? CLI_SOME_FAILED : cli_fail(&e);
 		if (e.code == ERR_CANCELLED)
-			(void)fprintf(stderr, "sendense: %s\n", e.msg);
+			cli_say("%s", e.msg);
 	} else if (stream_error_entries(st) > 0) {
-		(void)fprintf(stderr, "sendense: %llu entries could not be read\n",
+		cli_say("%llu entries could not be read",
 		              (unsigned long long)stream_error_entries(st));
 		status = CLI_SOME_FAILED;
 	}
@@ -94,11 +94,11 @@ int cli_tar(const struct image_args *a)
 	for (unsigned i = 0; i < 4; i++)
 		known = known || strcmp(a->format, formats[i]) == 0;
 	if (!known) {
-		(void)fprintf(stderr, "sendense: --format is tar, tar.gz, tar.zst or zip, not %s\n", a->format);
+		cli_say("--format is tar, tar.gz, tar.zst or zip, not %s", a->format);
 		return CLI_USAGE;
 	}
 	if (isatty(STDOUT_FILENO)) {
-		(void)fprintf(stderr, "sendense: an archive is not for a terminal: redirect it into a file or a pipe\n");
+		cli_say("an archive is not for a terminal: redirect it into a file or a pipe");
 		return CLI_USAGE;
 	}
 	return take(a, begin_tar);
