@@ -243,11 +243,13 @@ uint16_t btrfs_csum_size(uint16_t type);         /* 0: unknown */
 int btrfs_hasher_open(uint16_t type, struct btrfs_hasher **ret, struct err *e);
 void btrfs_hasher_close(struct btrfs_hasher *h);
 /* Is `want` the checksum of p? 1 or 0, in a fuzzing build always 1. */
-int btrfs_csum_fits(struct btrfs_hasher *h, uint16_t type, const void *p, size_t len, const uint8_t *want, struct err *e);
+int btrfs_csum_fits(struct btrfs_hasher *h, uint16_t type, const void *p, size_t len, const uint8_t *want,
+                    struct err *e);
 
 /* chunk.c */
 /* A chunk item, with or without its neighbours: checked and kept. */
-int btrfs_chunk_add(struct btrfs_fs *x, uint64_t logical, const uint8_t *item, size_t len, size_t *ret_used, struct err *e);
+int btrfs_chunk_add(struct btrfs_fs *x, uint64_t logical, const uint8_t *item, size_t len, size_t *ret_used,
+                    struct err *e);
 /* All of the superblock's array; then, of the chunk tree. */
 int btrfs_chunks_boot(struct btrfs_fs *x, struct err *e);
 int btrfs_chunks_load(struct btrfs_fs *x, struct err *e);
@@ -283,12 +285,15 @@ const uint8_t *btrfs_path_data(const struct btrfs_path *p, size_t *ret_len);
 /* cursor.c */
 void btrfs_cursor_done(struct btrfs_cursor *c);
 /* The first item not below key. 1 there, 0 there is none. */
-int btrfs_seek(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key, struct err *e);
+int btrfs_seek(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key,
+               struct err *e);
 int btrfs_next(struct btrfs_cursor *c, struct err *e);
 /* The last item not above key. */
-int btrfs_seek_le(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key, struct err *e);
+int btrfs_seek_le(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key,
+                  struct err *e);
 /* The item of exactly this key. */
-int btrfs_find(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key, struct err *e);
+int btrfs_find(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key,
+               struct err *e);
 
 /* overlay.c */
 struct btrfs_layer_item {
@@ -302,7 +307,8 @@ int btrfs_overlay_open(uint64_t id, size_t *used, struct btrfs_overlay **ret, st
 void btrfs_overlay_free(struct btrfs_overlay *o);
 uint64_t btrfs_overlay_id(const struct btrfs_overlay *o);
 /* data NULL: the item is deleted. ERR_LIMIT beyond BTRFS_OVERLAY_MAX. */
-int btrfs_overlay_put(struct btrfs_overlay *o, const struct btrfs_key *key, const void *data, size_t len, struct err *e);
+int btrfs_overlay_put(struct btrfs_overlay *o, const struct btrfs_key *key, const void *data, size_t len,
+                      struct err *e);
 /* The first not below, the last not above key; NULL: none. */
 const struct btrfs_layer_item *btrfs_overlay_ge(const struct btrfs_overlay *o, const struct btrfs_key *key);
 const struct btrfs_layer_item *btrfs_overlay_le(const struct btrfs_overlay *o, const struct btrfs_key *key);
@@ -332,7 +338,8 @@ enum {
 	BTRFS_INODE_COMPRESS = 1 << 11,
 };
 bool btrfs_inode_decode(const uint8_t *p, size_t len, struct btrfs_inode *ret);
-int btrfs_inode_get(struct btrfs_fs *x, struct fs_id id, struct btrfs_tree *ret_tree, struct btrfs_inode *ret, struct err *e);
+int btrfs_inode_get(struct btrfs_fs *x, struct fs_id id, struct btrfs_tree *ret_tree, struct btrfs_inode *ret,
+                    struct err *e);
 int btrfs_stat(struct fs *fs, struct fs_id id, struct fs_stat *ret, struct err *e);
 /* xattr.c */
 int btrfs_xattrs(struct fs *fs, struct fs_id id, fs_xattr_fn *fn, void *arg, struct err *e);
@@ -351,7 +358,8 @@ struct btrfs_entry {
 int btrfs_entry_next(const uint8_t *p, size_t len, size_t *at, struct btrfs_entry *ret);
 enum fs_type btrfs_entry_type(uint8_t type);
 /* Where the entry of `dir` leads: an inode, another subvolume, or a stub. */
-int btrfs_entry_target(struct btrfs_fs *x, struct fs_id dir, const struct btrfs_entry *n, struct fs_id *ret, struct err *e);
+int btrfs_entry_target(struct btrfs_fs *x, struct fs_id dir, const struct btrfs_entry *n, struct fs_id *ret,
+                       struct err *e);
 int btrfs_readdir(struct fs *fs, struct fs_id dir, uint64_t cookie, fs_dirent_fn *fn, void *arg, struct err *e);
 int btrfs_dir_check(const struct btrfs_inode *in, struct err *e);
 /* lookup.c */
@@ -392,7 +400,8 @@ int btrfs_extent_at(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btr
 int btrfs_data_read(struct btrfs_fs *x, uint64_t logical, uint8_t *to, size_t len, bool sums, struct err *e);
 
 /* unpack.c */
-int btrfs_unpack(struct btrfs_fs *x, uint8_t packing, const uint8_t *from, size_t len, uint8_t *to, size_t to_len, struct err *e);
+int btrfs_unpack(struct btrfs_fs *x, uint8_t packing, const uint8_t *from, size_t len, uint8_t *to, size_t to_len,
+                 struct err *e);
 void btrfs_unpacker_close(struct btrfs_unpacker *u);
 /* lzo.c: the segments of a compressed extent. False: damaged. */
 bool btrfs_lzo_unpack(uint32_t sector, const uint8_t *from, size_t len, uint8_t *to, size_t to_len, size_t *ret_len);

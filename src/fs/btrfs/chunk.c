@@ -41,8 +41,9 @@ static bool sensible(const struct btrfs_super *sb, const struct btrfs_chunk *c, 
 		return false;
 	if (c->profile == 0 && c->stripes != 1)
 		return false;
-	return c->len > 0 && c->len % sb->sector == 0 && c->logical % sb->sector == 0 && u64_add(c->logical, c->len, &end) &&
-	       (c->profile & (c->profile - 1)) == 0 && stripe_len == BTRFS_STRIPE_LEN && c->stripes >= least;
+	if (c->len == 0 || (c->len | c->logical) % sb->sector || !u64_add(c->logical, c->len, &end))
+		return false;
+	return (c->profile & (c->profile - 1)) == 0 && stripe_len == BTRFS_STRIPE_LEN && c->stripes >= least;
 }
 
 /* Index of the first chunk that ends behind logical. */
@@ -78,7 +79,8 @@ static int insert(struct btrfs_chunks *c, const struct btrfs_chunk *ch, struct e
 	return 0;
 }
 
-int btrfs_chunk_add(struct btrfs_fs *x, uint64_t logical, const uint8_t *item, size_t len, size_t *ret_used, struct err *e)
+int btrfs_chunk_add(struct btrfs_fs *x, uint64_t logical, const uint8_t *item, size_t len, size_t *ret_used,
+                    struct err *e)
 {
 	struct btrfs_chunks *c = &x->chunks;
 	if (len < CHUNK_HEAD || (len - CHUNK_HEAD) / STRIPE < get_le16(item + 44))
@@ -93,7 +95,8 @@ int btrfs_chunk_add(struct btrfs_fs *x, uint64_t logical, const uint8_t *item, s
 	};
 	if (!sensible(&x->sb, &ch, get_le64(item + 16)))
 		return err_set(e, ERR_FS_CORRUPT, module, "the chunk at %" PRIu64 " makes no sense", logical);
-	int r = grow((void **)&c->stripes, &c->stripe_cap, c->stripe_count, ch.stripes, BTRFS_STRIPES_MAX, sizeof(*c->stripes), e);
+	int r = grow((void **)&c->stripes, &c->stripe_cap, c->stripe_count, ch.stripes, BTRFS_STRIPES_MAX,
+	             sizeof(*c->stripes), e);
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < ch.stripes; i++) {
@@ -193,10 +196,12 @@ int btrfs_map(const struct btrfs_fs *x, uint64_t logical, uint64_t len, unsigned
 	const struct btrfs_stripe *s = &x->chunks.stripes[c->first + index];
 	if (s->devid != x->sb.devid)
 		return err_set(e, ERR_VOLUME_INCOMPLETE, module, "the bytes lie on device %" PRIu64
-		               " of this btrfs, which is not at hand (this one is device %" PRIu64 ")", s->devid, x->sb.devid);
+		               " of this btrfs, which is not at hand (this one is device %" PRIu64 ")",
+		               s->devid, x->sb.devid);
 	uint64_t phys;
 	if (!u64_add(s->phys, off, &phys) || phys >= x->fs.blk->size)
-		return err_set(e, ERR_FILE_CORRUPT, module, "the address %" PRIu64 " lies behind the end of the device", logical);
+		return err_set(e, ERR_FILE_CORRUPT, module,
+		               "the address %" PRIu64 " lies behind the end of the device", logical);
 	*ret_phys = phys;
 	*ret_len = min_u64(len, room);
 	return 0;
@@ -210,7 +215,8 @@ int btrfs_read_mirror(struct btrfs_fs *x, uint64_t logical, unsigned mirror, voi
 		if (r < 0)
 			return r;
 		if (!range_inside(phys, n, x->fs.blk->size))
-			return err_set(e, ERR_FILE_CORRUPT, module, "the address %" PRIu64 " lies behind the end of the device", logical);
+			return err_set(e, ERR_FILE_CORRUPT, module,
+			               "the address %" PRIu64 " lies behind the end of the device", logical);
 		r = blk_read(x->fs.blk, phys, p, (size_t)n, e);
 		if (r < 0)
 			return r;

@@ -59,7 +59,8 @@ static int sha256(struct btrfs_hasher *h, const void *p, size_t len, uint8_t ret
 	return err_set(e, ERR_INTERNAL, module, "SHA-256 could not be computed");
 }
 
-int btrfs_csum_fits(struct btrfs_hasher *h, uint16_t type, const void *p, size_t len, const uint8_t *want, struct err *e)
+int btrfs_csum_fits(struct btrfs_hasher *h, uint16_t type, const void *p, size_t len, const uint8_t *want,
+                    struct err *e)
 {
 	uint8_t got[BTRFS_CSUM_MAX] = {0};
 	int r = 0;

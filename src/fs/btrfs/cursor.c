@@ -96,7 +96,8 @@ static void aim(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_t
 	c->tree = t;
 }
 
-int btrfs_seek(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key, struct err *e)
+int btrfs_seek(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key,
+               struct err *e)
 {
 	aim(c, x, t);
 	if (t->overlay)
@@ -112,13 +113,15 @@ int btrfs_next(struct btrfs_cursor *c, struct err *e)
 	return key_succ(&key) ? merge_up(c, key, e) : 0;
 }
 
-int btrfs_seek_le(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key, struct err *e)
+int btrfs_seek_le(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key,
+                  struct err *e)
 {
 	aim(c, x, t);
 	return t->overlay ? merge_down(c, key, e) : take_path(c, path_le(c, &key, e));
 }
 
-int btrfs_find(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key, struct err *e)
+int btrfs_find(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_key key,
+               struct err *e)
 {
 	int r = btrfs_seek(c, x, t, key, e);
 	return r == 1 ? btrfs_key_cmp(&c->key, &key) == 0 : r;

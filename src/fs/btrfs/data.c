@@ -92,13 +92,15 @@ static int verify(struct piece *p, size_t i, size_t n, struct err *reason, struc
 	for (size_t end = i + n; i < end; i++) {
 		int fits = !p->sums;
 		if (p->known[i])
-			fits = btrfs_csum_fits(p->x->hasher, sb->csum_type, p->to + i * sb->sector, sb->sector, p->want[i], e);
+			fits = btrfs_csum_fits(p->x->hasher, sb->csum_type, p->to + i * sb->sector, sb->sector,
+			                       p->want[i], e);
 		if (fits < 0)
 			return fits;
 		p->good[i] = fits;
 		if (!fits && (reason->code == 0 || reason->code == ERR_VOLUME_INCOMPLETE)) {
 			err_clear(reason);
-			err_set(reason, ERR_FILE_CORRUPT, module, "the bytes at %" PRIu64 " %s", p->logical + i * sb->sector,
+			err_set(reason, ERR_FILE_CORRUPT, module, "the bytes at %" PRIu64 " %s",
+			        p->logical + i * sb->sector,
 			        p->known[i] ? "do not fit their checksum" : "have no checksum");
 		}
 	}
@@ -160,7 +162,8 @@ int btrfs_data_read(struct btrfs_fs *x, uint64_t logical, uint8_t *to, size_t le
 {
 	for (size_t at = 0; at < len;) {
 		size_t n = min_size(len - at, BTRFS_DATA_PIECE);
-		struct piece p = {.x = x, .logical = logical + at, .to = to + at, .count = n / x->sb.sector, .sums = sums};
+		struct piece p = {.x = x, .logical = logical + at, .to = to + at, .sums = sums};
+		p.count = n / x->sb.sector;
 		int r = piece_read(&p, e);
 		if (r < 0)
 			return r;

@@ -44,7 +44,8 @@ static int subvolume_target(struct btrfs_fs *x, struct fs_id dir, const struct b
 	struct btrfs_tree t;
 	struct err why = ERR_INIT;
 	if (n->to.objectid == dir.tree || n->to.objectid == x->default_tree)
-		return err_set(e, ERR_FILE_CORRUPT, module, "the name leads back to subvolume %" PRIu64, n->to.objectid);
+		return err_set(e, ERR_FILE_CORRUPT, module, "the name leads back to subvolume %" PRIu64,
+		               n->to.objectid);
 	int here = btrfs_subvolume_is_here(x, dir.tree, dir.ino, n->name, n->name_len, n->to.objectid, e);
 	if (here < 0)
 		return here;
@@ -61,14 +62,16 @@ static int subvolume_target(struct btrfs_fs *x, struct fs_id dir, const struct b
 	return 0;
 }
 
-int btrfs_entry_target(struct btrfs_fs *x, struct fs_id dir, const struct btrfs_entry *n, struct fs_id *ret, struct err *e)
+int btrfs_entry_target(struct btrfs_fs *x, struct fs_id dir, const struct btrfs_entry *n, struct fs_id *ret,
+                       struct err *e)
 {
 	if (n->to.type == BTRFS_ROOT_ITEM)
 		return subvolume_target(x, dir, n, ret, e);
 	/* Neither the root nor the directory itself is an entry of a directory: a walk would not end. */
 	if (n->to.type != BTRFS_INODE_ITEM || n->to.objectid <= BTRFS_FIRST_FREE || n->to.objectid >= BTRFS_STUB ||
 	    n->to.objectid == dir.ino)
-		return err_set(e, ERR_FILE_CORRUPT, module, "the name leads to inode %" PRIu64 ", which it cannot", n->to.objectid);
+		return err_set(e, ERR_FILE_CORRUPT, module, "the name leads to inode %" PRIu64 ", which it cannot",
+		               n->to.objectid);
 	*ret = (struct fs_id){.ino = n->to.objectid, .tree = dir.tree};
 	return 0;
 }

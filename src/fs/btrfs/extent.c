@@ -6,8 +6,8 @@ static const char *const module = "btrfs";
 
 static int damaged(const struct btrfs_key *key, struct err *e)
 {
-	return err_set(e, ERR_FILE_CORRUPT, module, "the extent at %" PRIu64 " of inode %" PRIu64 " is damaged", key->offset,
-	               key->objectid);
+	return err_set(e, ERR_FILE_CORRUPT, module, "the extent at %" PRIu64 " of inode %" PRIu64 " is damaged",
+	               key->offset, key->objectid);
 }
 
 static bool inline_ok(const struct btrfs_super *sb, const uint8_t *p, size_t len, struct btrfs_extent *x)
@@ -31,7 +31,8 @@ static bool regular_ok(const struct btrfs_super *sb, const uint8_t *p, size_t le
 	x->offset = get_le64(p + 37);
 	x->len = get_le64(p + 45);
 	if ((x->start | x->len | x->logical | x->disk_len | x->offset) % sb->sector || x->len == 0 ||
-	    !u64_add(x->start, x->len, &end) || !u64_add(x->offset, x->len, &inner) || !u64_add(x->logical, x->disk_len, &last))
+	    !u64_add(x->start, x->len, &end) || !u64_add(x->offset, x->len, &inner) ||
+	    !u64_add(x->logical, x->disk_len, &last))
 		return false;
 	if (x->logical == 0)
 		return true;
@@ -52,7 +53,9 @@ int btrfs_extent_decode(const struct btrfs_super *sb, const struct btrfs_key *ke
 		.encoded = p[17] || get_le16(p + 18),
 		.type = p[20],
 	};
-	bool ok = x.type == BTRFS_INLINE ? inline_ok(sb, p, len, &x) : x.type <= BTRFS_PREALLOC && regular_ok(sb, p, len, &x);
+	bool ok = x.type == BTRFS_INLINE ? inline_ok(sb, p, len, &x) : x.type <= BTRFS_PREALLOC;
+	if (ok && x.type != BTRFS_INLINE)
+		ok = regular_ok(sb, p, len, &x);
 	if (!ok)
 		return damaged(key, e);
 	*ret = x;

@@ -24,7 +24,8 @@ static int check_file(const struct btrfs_inode *in, const char *stream, struct e
 	if (t == FS_DIRECTORY)
 		return err_set(e, ERR_IS_DIRECTORY, module, "inode %" PRIu64 " is a directory", in->id.ino);
 	if (t != FS_FILE)
-		return err_set(e, ERR_NOT_FILE, module, "inode %" PRIu64 " is a %s and has no bytes", in->id.ino, fs_type_name(t));
+		return err_set(e, ERR_NOT_FILE, module, "inode %" PRIu64 " is a %s and has no bytes", in->id.ino,
+		               fs_type_name(t));
 	return 0;
 }
 
@@ -70,7 +71,8 @@ static int find_extent(struct btrfs_file *f, uint64_t off, struct err *e)
 	if (r < 0)
 		return r;
 	if (x.encoded)
-		return err_set(e, ERR_FILE_UNSUPPORTED, module, "the bytes of inode %" PRIu64 " are encrypted or encoded", f->ino);
+		return err_set(e, ERR_FILE_UNSUPPORTED, module,
+		               "the bytes of inode %" PRIu64 " are encrypted or encoded", f->ino);
 	f->ext = x;
 	return 0;
 }
@@ -205,7 +207,8 @@ int btrfs_readlink(struct fs *fs, struct fs_id id, struct buf *ret, struct err *
 		return r;
 	r = btrfs_extent_at(&c, x, &t, id.ino, 0, 1, &ext, e);
 	if (r == 0 && (ext.type != BTRFS_INLINE || ext.packing || ext.data_len < in.size))
-		r = err_set(e, ERR_FILE_CORRUPT, module, "the target of the symbolic link %" PRIu64 " is damaged", id.ino);
+		r = err_set(e, ERR_FILE_CORRUPT, module, "the target of the symbolic link %" PRIu64 " is damaged",
+		            id.ino);
 	if (r == 0) {
 		buf_add(ret, ext.data, (size_t)in.size);
 		r = buf_ok(ret, module, e);

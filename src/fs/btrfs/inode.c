@@ -28,7 +28,8 @@ bool btrfs_inode_decode(const uint8_t *p, size_t len, struct btrfs_inode *ret)
 	return fs_type_from_mode(ret->mode) != FS_UNKNOWN && ret->size <= INT64_MAX;
 }
 
-static int inode_read(struct btrfs_fs *x, const struct btrfs_tree *t, uint64_t ino, struct btrfs_inode *ret, struct err *e)
+static int inode_read(struct btrfs_fs *x, const struct btrfs_tree *t, uint64_t ino, struct btrfs_inode *ret,
+                      struct err *e)
 {
 	int r = btrfs_find(&x->inodes, x, t, (struct btrfs_key){ino, BTRFS_INODE_ITEM, 0}, e);
 	if (r == 1 && btrfs_inode_decode(x->inodes.data, x->inodes.len, ret))
@@ -47,7 +48,8 @@ static void make_stub(struct btrfs_inode *in)
 	in->size = in->nbytes = in->flags = 0;
 }
 
-int btrfs_inode_get(struct btrfs_fs *x, struct fs_id id, struct btrfs_tree *ret_tree, struct btrfs_inode *ret, struct err *e)
+int btrfs_inode_get(struct btrfs_fs *x, struct fs_id id, struct btrfs_tree *ret_tree, struct btrfs_inode *ret,
+                    struct err *e)
 {
 	struct btrfs_inode in;
 	uint64_t ino = id.ino & ~BTRFS_STUB;

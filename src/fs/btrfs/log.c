@@ -57,7 +57,8 @@ enum pass {
 static int replay_item(struct btrfs_replay *r, enum pass pass, const struct btrfs_cursor *c, struct err *e)
 {
 	switch (c->key.type) {
-	case BTRFS_INODE_ITEM: return pass == PASS_INODES ? btrfs_replay_inode(r, c->key.objectid, c->data, c->len, e) : 0;
+	case BTRFS_INODE_ITEM:
+		return pass == PASS_INODES ? btrfs_replay_inode(r, c->key.objectid, c->data, c->len, e) : 0;
 	case BTRFS_DIR_INDEX: return pass == PASS_ENTRIES ? btrfs_replay_entry(r, c->key, c->data, c->len, e) : 0;
 	case BTRFS_XATTR_ITEM: return pass == PASS_REST ? btrfs_replay_put(r, c->key, c->data, c->len, e) : 0;
 	case BTRFS_INODE_REF:
@@ -94,7 +95,8 @@ static int run_pass(struct btrfs_replay *r, enum pass pass, struct err *e)
 static int take_sums(struct btrfs_replay *r, struct err *e)
 {
 	struct btrfs_cursor c = {0};
-	int bad = 0, there = btrfs_seek(&c, r->x, &r->log, (struct btrfs_key){BTRFS_CSUM_OBJECT, BTRFS_EXTENT_CSUM, 0}, e);
+	struct btrfs_key from = {BTRFS_CSUM_OBJECT, BTRFS_EXTENT_CSUM, 0};
+	int bad = 0, there = btrfs_seek(&c, r->x, &r->log, from, e);
 	while (there == 1 && bad == 0 && c.key.objectid == BTRFS_CSUM_OBJECT && c.key.type == BTRFS_EXTENT_CSUM) {
 		bad = btrfs_overlay_put(r->x->log_csums, &c.key, c.data, c.len, e);
 		if (bad == 0)
@@ -179,7 +181,8 @@ static int replay_all(struct btrfs_fs *x, struct err *e)
 	while (there == 1 && bad == 0 && c.key.objectid == from.objectid && c.key.type == from.type) {
 		struct btrfs_tree log = {.id = BTRFS_LOG_TREE};
 		bad = btrfs_root_decode(c.data, c.len, &log) ? replay_one(x, &log, c.key.offset, e) :
-		                                               err_set(e, ERR_FILE_CORRUPT, module, "the root of a log is damaged");
+		                                               err_set(e, ERR_FILE_CORRUPT, module,
+		                                                       "the root of a log is damaged");
 		if (bad == 0)
 			there = btrfs_next(&c, e);
 	}
@@ -217,6 +220,7 @@ int btrfs_log_replay(struct btrfs_fs *x, struct err *e)
 		*e = why;
 		return r;
 	}
-	fs_warn(&x->fs, "the log tree was not replayed, what fsync wrote since the last commit is not shown: %s", why.msg);
+	fs_warn(&x->fs, "the log tree was not replayed, what fsync wrote since the last commit is not shown: %s",
+	        why.msg);
 	return 0;
 }

@@ -66,7 +66,8 @@ struct btrfs_key btrfs_dir_item_key(uint64_t dir, const struct btrfs_name *name)
 struct btrfs_key btrfs_extref_key(uint64_t ino, uint64_t parent, const struct btrfs_name *name);
 /* Takes the name out of the directory and out of the inode it leads to. index: where it stands in the listing, 0 for
  * what the inode says. */
-int btrfs_replay_unlink(struct btrfs_replay *r, uint64_t dir, const struct btrfs_name *name, uint64_t index, struct err *e);
+int btrfs_replay_unlink(struct btrfs_replay *r, uint64_t dir, const struct btrfs_name *name, uint64_t index,
+                        struct err *e);
 /* Adds the name to the directory; with_ref: to the inode too. */
 int btrfs_replay_link(struct btrfs_replay *r, uint64_t dir, const struct btrfs_name *name, uint64_t index, uint64_t ino,
                       bool with_ref, struct err *e);

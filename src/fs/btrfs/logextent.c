@@ -21,8 +21,8 @@ static int put_part(struct btrfs_replay *r, struct btrfs_key key, const struct b
 }
 
 /* Takes [start, end) out of the extent whose item is in r->item. */
-static int cut_extent(struct btrfs_replay *r, struct btrfs_key key, const struct btrfs_extent *x, uint64_t start, uint64_t end,
-                      struct err *e)
+static int cut_extent(struct btrfs_replay *r, struct btrfs_key key, const struct btrfs_extent *x, uint64_t start,
+                      uint64_t end, struct err *e)
 {
 	uint64_t stop = x->start + x->len;
 	uint8_t item[BTRFS_EXTENT_ITEM_SIZE];
@@ -37,8 +37,8 @@ static int cut_extent(struct btrfs_replay *r, struct btrfs_key key, const struct
 }
 
 /* The extent that covers `at`, or the first behind it: 1 there, *ret_key its key. */
-static int extent_from(struct btrfs_replay *r, uint64_t ino, uint64_t at, struct btrfs_key *ret_key, struct btrfs_extent *ret,
-                       struct err *e)
+static int extent_from(struct btrfs_replay *r, uint64_t ino, uint64_t at, struct btrfs_key *ret_key,
+                       struct btrfs_extent *ret, struct err *e)
 {
 	struct btrfs_key key = {ino, BTRFS_EXTENT_DATA, at};
 	int there = btrfs_seek_le(&r->c, r->x, &r->fs, key, e);

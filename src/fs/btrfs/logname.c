@@ -46,14 +46,15 @@ struct btrfs_key btrfs_extref_key(uint64_t ino, uint64_t parent, const struct bt
 /* --- taking away ---------------------------------------------------------------------------------- */
 
 /* Out of one item of references; *index is the place it had. 1: it was there. */
-static int cut_ref(struct btrfs_replay *r, struct btrfs_key key, uint64_t dir, const struct btrfs_name *name, uint64_t *index,
-                   struct err *e)
+static int cut_ref(struct btrfs_replay *r, struct btrfs_key key, uint64_t dir, const struct btrfs_name *name,
+                   uint64_t *index, struct err *e)
 {
 	struct btrfs_ref ref;
 	size_t at = 0;
 	int there = btrfs_replay_get(r, key, e);
 	while (there == 1 && btrfs_ref_next(key, r->item.data, r->item.len, &at, &ref) == 1) {
-		if (ref.parent != dir || ref.name.len != name->len || memcmp(ref.name.bytes, name->bytes, name->len) != 0)
+		if (ref.parent != dir || ref.name.len != name->len ||
+		    memcmp(ref.name.bytes, name->bytes, name->len) != 0)
 			continue;
 		*index = ref.index;
 		int bad = btrfs_replay_cut(r, key, ref.at, ref.size, e);
@@ -62,7 +63,8 @@ static int cut_ref(struct btrfs_replay *r, struct btrfs_key key, uint64_t dir, c
 	return there < 0 ? there : 0;
 }
 
-int btrfs_replay_unlink(struct btrfs_replay *r, uint64_t dir, const struct btrfs_name *name, uint64_t index, struct err *e)
+int btrfs_replay_unlink(struct btrfs_replay *r, uint64_t dir, const struct btrfs_name *name, uint64_t index,
+                        struct err *e)
 {
 	struct btrfs_key key = btrfs_dir_item_key(dir, name);
 	struct btrfs_entry n;
@@ -103,7 +105,8 @@ static size_t make_entry(uint8_t *to, uint64_t ino, uint8_t type, const struct b
 static uint8_t entry_type(uint32_t mode)
 {
 	static const uint8_t types[] = {
-		[FS_FILE] = 1, [FS_DIRECTORY] = 2, [FS_CHAR] = 3, [FS_BLOCK] = 4, [FS_FIFO] = 5, [FS_SOCKET] = 6, [FS_SYMLINK] = 7,
+		[FS_FILE] = 1, [FS_DIRECTORY] = 2, [FS_CHAR] = 3, [FS_BLOCK] = 4, [FS_FIFO] = 5, [FS_SOCKET] = 6,
+		[FS_SYMLINK] = 7,
 	};
 	return types[fs_type_from_mode(mode)];
 }

@@ -21,7 +21,8 @@ static bool has_ref(struct btrfs_key key, const uint8_t *p, size_t len, uint64_t
 	return false;
 }
 
-static int ref_in_log(struct btrfs_replay *r, uint64_t ino, uint64_t parent, const struct btrfs_name *name, struct err *e)
+static int ref_in_log(struct btrfs_replay *r, uint64_t ino, uint64_t parent, const struct btrfs_name *name,
+                      struct err *e)
 {
 	struct btrfs_key keys[] = {{ino, BTRFS_INODE_REF, parent}, btrfs_extref_key(ino, parent, name)};
 	for (unsigned i = 0; i < 2; i++) {
@@ -36,8 +37,8 @@ static int ref_in_log(struct btrfs_replay *r, uint64_t ino, uint64_t parent, con
 
 /* The name as the item at key has it: 1 if it leads to what `want` leads to, 0 if not there or elsewhere; then it is
  * taken away, when something can take its place. */
-static int settle(struct btrfs_replay *r, struct btrfs_key key, const struct btrfs_name *name, const struct btrfs_entry *want,
-                  bool replace, struct err *e)
+static int settle(struct btrfs_replay *r, struct btrfs_key key, const struct btrfs_name *name,
+                  const struct btrfs_entry *want, bool replace, struct err *e)
 {
 	struct btrfs_entry n;
 	int there = btrfs_replay_get(r, key, e);
@@ -83,7 +84,10 @@ int btrfs_replay_entry(struct btrfs_replay *r, struct btrfs_key key, const uint8
 /* Is the name in the directory already, by hash and at its place? */
 static int is_linked(struct btrfs_replay *r, uint64_t ino, const struct btrfs_ref *ref, struct err *e)
 {
-	struct btrfs_key keys[] = {{ref->parent, BTRFS_DIR_INDEX, ref->index}, btrfs_dir_item_key(ref->parent, &ref->name)};
+	struct btrfs_key keys[] = {
+		{ref->parent, BTRFS_DIR_INDEX, ref->index},
+		btrfs_dir_item_key(ref->parent, &ref->name),
+	};
 	for (unsigned i = 0; i < 2; i++) {
 		struct btrfs_entry n;
 		int there = btrfs_replay_get(r, keys[i], e);
@@ -94,8 +98,8 @@ static int is_linked(struct btrfs_replay *r, uint64_t ino, const struct btrfs_re
 }
 
 /* Takes away the names of the subvolume's item that neither the log nor `keep` (an item of the log) has. */
-static int drop_old_names(struct btrfs_replay *r, struct btrfs_key key, uint64_t parent, const uint8_t *keep, size_t keep_len,
-                          struct err *e)
+static int drop_old_names(struct btrfs_replay *r, struct btrfs_key key, uint64_t parent, const uint8_t *keep,
+                          size_t keep_len, struct err *e)
 {
 	struct btrfs_ref ref;
 	for (size_t at = 0;;) {

@@ -23,7 +23,8 @@ static int pick(struct btrfs_fs *x, struct fs_id dir, const struct btrfs_cursor 
 		if (n.name_len == len && memcmp(n.name, name, len) == 0)
 			return btrfs_entry_target(x, dir, &n, ret, e);
 	if (r < 0)
-		return err_set(e, ERR_FILE_CORRUPT, module, "the directory's entries beside \"%.*s\" are damaged", (int)len, name);
+		return err_set(e, ERR_FILE_CORRUPT, module, "the directory's entries beside \"%.*s\" are damaged",
+		               (int)len, name);
 	return not_found(name, len, e);
 }
 

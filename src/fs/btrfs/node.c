@@ -74,24 +74,28 @@ static const char *node_bad(const struct btrfs_fs *x, struct btrfs_node *n, uint
 }
 
 /* 1: good. 0: *why says why not. < 0: give up. */
-static int read_copy(struct btrfs_fs *x, uint64_t bytenr, unsigned mirror, struct btrfs_node *n, struct err *why, struct err *e)
+static int read_copy(struct btrfs_fs *x, uint64_t bytenr, unsigned mirror, struct btrfs_node *n, struct err *why,
+                     struct err *e)
 {
 	int r = btrfs_read_mirror(x, bytenr, mirror, n->data, x->sb.node, why);
 	if (r < 0)
 		return 0;
-	r = btrfs_csum_fits(x->hasher, x->sb.csum_type, n->data + BTRFS_CSUM_MAX, x->sb.node - BTRFS_CSUM_MAX, n->data, e);
+	r = btrfs_csum_fits(x->hasher, x->sb.csum_type, n->data + BTRFS_CSUM_MAX, x->sb.node - BTRFS_CSUM_MAX,
+	                    n->data, e);
 	if (r < 0)
 		return r;
 	const char *bad = r ? node_bad(x, n, bytenr) : "checksum";
 	if (bad)
-		err_set(why, ERR_FILE_CORRUPT, module, "the tree block at %" PRIu64 " is damaged: wrong %s", bytenr, bad);
+		err_set(why, ERR_FILE_CORRUPT, module, "the tree block at %" PRIu64 " is damaged: wrong %s", bytenr,
+		        bad);
 	return bad == NULL;
 }
 
 /* What failed first counts, but a device that is missing is less of a reason than anything else. */
 static void keep_reason(struct err *reason, const struct err *why)
 {
-	if (!reason->code || (reason->code == ERR_VOLUME_INCOMPLETE && why->code != ERR_VOLUME_INCOMPLETE) || why->code == ERR_IO)
+	bool better = reason->code == ERR_VOLUME_INCOMPLETE && why->code != ERR_VOLUME_INCOMPLETE;
+	if (!reason->code || better || why->code == ERR_IO)
 		*reason = *why;
 }
 

@@ -55,7 +55,8 @@ static void find(const struct btrfs_overlay *o, const struct btrfs_key *key, str
 {
 	struct node *at = NULL;
 	for (unsigned h = HEIGHT; h-- > 0;) {
-		for (struct node *n = at ? at->next[h] : o->head[h]; n && btrfs_key_cmp(&n->item.key, key) < 0; n = n->next[h])
+		struct node *n = at ? at->next[h] : o->head[h];
+		for (; n && btrfs_key_cmp(&n->item.key, key) < 0; n = n->next[h])
 			at = n;
 		before[h] = at;
 	}

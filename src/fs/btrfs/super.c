@@ -78,7 +78,8 @@ bool btrfs_super_decode(const uint8_t *raw, uint64_t off, struct btrfs_super *re
 		return false;
 	}
 	if (ret->csum_size == 0) {
-		err_set(why, ERR_FS_UNSUPPORTED, module, "the checksum type %u of this btrfs is not known", ret->csum_type);
+		err_set(why, ERR_FS_UNSUPPORTED, module, "the checksum type %u of this btrfs is not known",
+		        ret->csum_type);
 		return false;
 	}
 	int fits = check_csum(raw, ret, why);
@@ -148,7 +149,8 @@ int btrfs_super_supported(const struct btrfs_super *sb, struct err *e)
 		return 0;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (unknown >> names[i].bit & 1)
-			return err_set(e, ERR_FS_UNSUPPORTED, module, "this btrfs uses a feature that cannot be read: %s", names[i].name);
+			return err_set(e, ERR_FS_UNSUPPORTED, module,
+			               "this btrfs uses a feature that cannot be read: %s", names[i].name);
 	return err_set(e, ERR_FS_UNSUPPORTED, module, "this btrfs uses a feature that cannot be read: incompat bit %d",
 	               __builtin_ctzll(unknown));
 }

@@ -42,7 +42,8 @@ static void path_set(struct btrfs_path *p, unsigned level, struct btrfs_node *n)
 }
 
 /* A child's keys start at its parent's key and end before the next one: so no walk meets a block twice. */
-static bool child_fits(const struct btrfs_tree *t, const struct btrfs_path *p, unsigned level, const struct btrfs_node *n)
+static bool child_fits(const struct btrfs_tree *t, const struct btrfs_path *p, unsigned level,
+                       const struct btrfs_node *n)
 {
 	struct btrfs_key want = btrfs_node_key(p->node[level], p->slot[level]), bound;
 	if (n->count == 0)
@@ -60,8 +61,8 @@ static int descend(struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_
 	struct btrfs_node *n = NULL;
 	int r = btrfs_node_get(x, t->id, get_le64(ptr), (uint8_t)(level - 1), get_le64(ptr + 8), &n, e);
 	if (r == 0 && !child_fits(t, p, level, n)) {
-		r = err_set(e, ERR_FILE_CORRUPT, module, "the tree block at %" PRIu64 " is damaged: its keys are not its parent's",
-		            get_le64(ptr));
+		r = err_set(e, ERR_FILE_CORRUPT, module,
+		            "the tree block at %" PRIu64 " is damaged: its keys are not its parent's", get_le64(ptr));
 		btrfs_node_put(n);
 	}
 	if (r < 0) {
@@ -84,7 +85,8 @@ static int start(struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_pa
 	int r = btrfs_node_get(x, t->id, t->bytenr, t->level, t->generation, &n, e);
 	if (r == 0 && n->level > 0 && n->count == 0) {
 		btrfs_node_put(n);
-		r = err_set(e, ERR_FILE_CORRUPT, module, "the tree block at %" PRIu64 " is damaged: it is empty", t->bytenr);
+		r = err_set(e, ERR_FILE_CORRUPT, module, "the tree block at %" PRIu64 " is damaged: it is empty",
+		            t->bytenr);
 	}
 	if (r == 0)
 		path_set(p, t->level, n);

@@ -30,8 +30,8 @@ static int damaged(const char *what, struct err *e)
 	return err_set(e, ERR_FILE_CORRUPT, module, "compressed bytes (%s) are damaged", what);
 }
 
-static int unpack_zlib(struct btrfs_unpacker *u, const uint8_t *from, size_t len, uint8_t *to, size_t to_len, size_t *ret_len,
-                       struct err *e)
+static int unpack_zlib(struct btrfs_unpacker *u, const uint8_t *from, size_t len, uint8_t *to, size_t to_len,
+                       size_t *ret_len, struct err *e)
 {
 	size_t used;
 	if (!u->zlib)
@@ -44,8 +44,8 @@ static int unpack_zlib(struct btrfs_unpacker *u, const uint8_t *from, size_t len
 	return 0;
 }
 
-static int unpack_zstd(struct btrfs_unpacker *u, const uint8_t *from, size_t len, uint8_t *to, size_t to_len, size_t *ret_len,
-                       struct err *e)
+static int unpack_zstd(struct btrfs_unpacker *u, const uint8_t *from, size_t len, uint8_t *to, size_t to_len,
+                       size_t *ret_len, struct err *e)
 {
 	if (!u->zstd)
 		u->zstd = ZSTD_createDCtx();
@@ -58,7 +58,8 @@ static int unpack_zstd(struct btrfs_unpacker *u, const uint8_t *from, size_t len
 	for (;;) {
 		size_t before = in.pos + out.pos, r = ZSTD_decompressStream(u->zstd, &out, &in);
 		if (ZSTD_isError(r))
-			return ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation ? err_no_memory(e, module) : damaged("zstd", e);
+			return ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation ? err_no_memory(e, module) :
+			                                                              damaged("zstd", e);
 		if (r == 0 || out.pos == out.size)
 			break;
 		if (in.pos + out.pos == before)
@@ -68,7 +69,8 @@ static int unpack_zstd(struct btrfs_unpacker *u, const uint8_t *from, size_t len
 	return 0;
 }
 
-int btrfs_unpack(struct btrfs_fs *x, uint8_t packing, const uint8_t *from, size_t len, uint8_t *to, size_t to_len, struct err *e)
+int btrfs_unpack(struct btrfs_fs *x, uint8_t packing, const uint8_t *from, size_t len, uint8_t *to, size_t to_len,
+                 struct err *e)
 {
 	size_t got = 0;
 	int r = 0;

@@ -30,7 +30,8 @@ static int walk(struct btrfs_cursor *c, uint64_t ino, fs_xattr_fn *fn, void *arg
 		int there;
 		while ((there = btrfs_entry_next(c->data, c->len, &at, &n)) == 1) {
 			if (++count > FS_XATTRS_MAX)
-				return err_set(e, ERR_LIMIT, module, "inode %" PRIu64 " has too many extended attributes", ino);
+				return err_set(e, ERR_LIMIT, module,
+				               "inode %" PRIu64 " has too many extended attributes", ino);
 			int stop = give(ino, &n, fn, arg, e);
 			if (stop)
 				return stop;
