@@ -31,6 +31,7 @@ const struct http_route api_routes[] = {
 	{"GET", V1 "/restore/{mount_id}", api_mount_get, 0},
 	{"DELETE", V1 "/restore/{mount_id}", api_mount_delete, 0},
 	{"GET", V1 "/restore/{mount_id}/volumes", api_mount_volumes, 0},
+	{"POST", V1 "/restore/{mount_id}/unlock", api_mount_unlock, 0},
 	{"GET", V1 "/restore/{mount_id}/files", api_files, 0},
 	{"GET", V1 "/restore/{mount_id}/file-info", api_file_info, 0},
 	{"GET", V1 "/restore/{mount_id}/download", api_download, 0},

@@ -52,6 +52,8 @@ int api_unescape_path(const char *text, size_t len, struct buf *bytes, struct er
 /* {mount_id} → a use of the mount. */
 int api_use(const struct http_request *req, struct hub_use **ret, struct err *e);
 
+/* A mount as the API shows it (mounts.c). */
+void api_put_mount(struct json *j, const struct hub_mount *m);
 void json_key_time(struct json *j, const char *key, int64_t us);          /* RFC 3339, null for 0 */
 void json_key_text(struct json *j, const char *key, const char *s);       /* null for "" */
 
@@ -81,6 +83,7 @@ bool api_mime_shown(const char *type);
 
 http_handler api_healthz, api_openapi, api_metrics;                                                  /* api.c */
 http_handler api_mount_create, api_mount_delete, api_mount_get, api_mount_list, api_mount_volumes;   /* mounts.c */
+http_handler api_mount_unlock;                                                                   /* unlock.c */
 http_handler api_resources, api_cleanup_status, api_cleanup_run;
 http_handler api_files, api_search;                                                                  /* files.c */
 http_handler api_file_info, api_download, api_download_directory;                                    /* download.c */

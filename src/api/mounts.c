@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* In a list the volumes of a mount whose worker sleeps are not at hand: the array is empty. */
-static void put_mount(struct json *j, const struct hub_mount *m)
+void api_put_mount(struct json *j, const struct hub_mount *m)
 {
 	const struct catalog_mount *row = m->row;
 	json_object(j);
@@ -80,7 +80,7 @@ void api_mount_create(struct http_request *req, struct http_response *resp)
 	if (r == 0)
 		r = hub_mount(api_hub(req), backup_id, disk, reuse, &m, &reused, existing, &e);
 	if (r == 0)
-		put_mount(http_json(resp, reused ? 200 : 201), m);
+		api_put_mount(http_json(resp, reused ? 200 : 201), m);
 	else
 		mount_error(req, resp, &e, existing);
 }
@@ -126,7 +126,7 @@ void api_mount_get(struct http_request *req, struct http_response *resp)
 	else if (hub_mount_get(api_hub(req), id, &m, &e) < 0)
 		ended_error(req, resp, &e, id);
 	else
-		put_mount(http_json(resp, 200), m);
+		api_put_mount(http_json(resp, 200), m);
 }
 
 void api_mount_volumes(struct http_request *req, struct http_response *resp)
@@ -164,7 +164,7 @@ void api_mount_list(struct http_request *req, struct http_response *resp)
 	json_key(j, "mounts");
 	json_array(j);
 	for (size_t i = 0; i < count; i++)
-		put_mount(j, list[i]);
+		api_put_mount(j, list[i]);
 	json_array_end(j);
 	json_key_u64(j, "count", count);
 	json_object_end(j);

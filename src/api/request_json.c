@@ -64,6 +64,13 @@ int request_json_string(struct request_json *o, const char *key, const char *fal
 	return 0;
 }
 
+void request_json_wipe(struct request_json *o, const char *key)
+{
+	struct json_object *v;
+	if (json_object_object_get_ex(inner(o), key, &v) && json_object_is_type(v, json_type_string))
+		explicit_bzero((void *)(uintptr_t)json_object_get_string(v), (size_t)json_object_get_string_len(v));
+}
+
 int request_json_i64(struct request_json *o, const char *key, int64_t fallback, int64_t *ret, struct err *e)
 {
 	struct json_object *v;

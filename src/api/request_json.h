@@ -22,6 +22,9 @@ int request_json_string(struct request_json *o, const char *key, const char *fal
 int request_json_i64(struct request_json *o, const char *key, int64_t fallback, int64_t *ret, struct err *e);
 int request_json_bool(struct request_json *o, const char *key, bool fallback, bool *ret, struct err *e);
 
+/* Overwrites a string member: a secret. */
+void request_json_wipe(struct request_json *o, const char *key);
+
 /* A list of strings, which may hold NULs. */
 int request_json_list(struct request_json *o, const char *key, size_t max, size_t *ret_count, struct err *e);
 int request_json_list_at(struct request_json *o, const char *key, size_t i, const char **ret, size_t *ret_len,

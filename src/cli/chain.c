@@ -240,6 +240,8 @@ int chain_open(const char *image, const struct chain_options *opt, struct chain 
 	}
 	if (r == 0)
 		r = session_open(c.session, &c.opened, e);
+	if (r == 0)
+		r = chain_unlock(&c, opt, e);
 	if (r < 0)
 		chain_close(&c);
 	else

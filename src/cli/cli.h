@@ -23,11 +23,18 @@ int cli_image(int argc, char **argv);
 
 /* --- chain.c --- */
 
-enum { CLI_ALLOW_MAX = 64 };
+enum { CLI_ALLOW_MAX = 64, CLI_KEYS_MAX = 16 };
+
+struct chain_key {
+	const char *file;                        /* "-": standard input */
+	bool is_passphrase;                      /* its last newline does not count; of a key file every byte does */
+};
 
 struct chain_options {
 	const char *allow[CLI_ALLOW_MAX];        /* folders backing files may lie in, beside the image's own */
 	unsigned allow_count;
+	struct chain_key keys[CLI_KEYS_MAX];     /* tried on every locked volume */
+	unsigned key_count;
 };
 
 /* A layer as `image info` shows it. */
@@ -47,6 +54,11 @@ struct chain {
  * outside the allowed folders. */
 int chain_open(const char *image, const struct chain_options *opt, struct chain *ret, struct err *e);
 void chain_close(struct chain *c);
+
+/* --- unlock.c --- */
+
+/* Tries the keys of opt on the locked volumes of c. ERR_KEY_WRONG where keys were given and none opens anything. */
+int chain_unlock(struct chain *c, const struct chain_options *opt, struct err *e);
 
 /* --- shared --- */
 

@@ -32,6 +32,7 @@ static void print_usage(FILE *to)
 	for (unsigned i = 0; i < COMMANDS; i++)
 		(void)fprintf(to, "%s sendense image %s\n", i == 0 ? "usage:" : "      ", commands[i].usage);
 	(void)fprintf(to, "Backing files are followed beneath the image's own folder, and beneath DIR with --allow-backing DIR.\n"
+	                  "Encrypted volumes are unlocked with --passphrase-file FILE or --key-file FILE; - is standard input.\n"
 	                  "Exit status: 0 all well, 1 some entries failed, 2 usage, 3 no such path, 4 image unreadable.\n");
 }
 
@@ -96,6 +97,8 @@ static const struct option long_options[] = {
 	{"volume", required_argument, NULL, 'v'},
 	{"format", required_argument, NULL, 'f'},
 	{"allow-backing", required_argument, NULL, 'a'},
+	{"passphrase-file", required_argument, NULL, 'p'},
+	{"key-file", required_argument, NULL, 'k'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -103,7 +106,7 @@ static const struct option long_options[] = {
 /* 0, or the exit status. */
 static int take_option(const struct command *c, int o, struct image_args *a)
 {
-	if (o != 'a' && o != 'h' && o != '?' && o != ':' && !strchr(c->options, o))
+	if (o != 'a' && o != 'p' && o != 'k' && o != 'h' && o != '?' && o != ':' && !strchr(c->options, o))
 		return usage_error(c, "it does not know that option", NULL);
 	switch (o) {
 	case 'j':
@@ -124,6 +127,12 @@ static int take_option(const struct command *c, int o, struct image_args *a)
 		if (a->chain.allow_count == CLI_ALLOW_MAX)
 			return usage_error(c, "too many --allow-backing", NULL);
 		a->chain.allow[a->chain.allow_count++] = optarg;
+		return 0;
+	case 'p':
+	case 'k':
+		if (a->chain.key_count == CLI_KEYS_MAX)
+			return usage_error(c, "too many keys", NULL);
+		a->chain.keys[a->chain.key_count++] = (struct chain_key){.file = optarg, .is_passphrase = o == 'p'};
 		return 0;
 	case ':':
 		return usage_error(c, "an option lacks its value", NULL);

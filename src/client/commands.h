@@ -8,6 +8,7 @@
 
 struct client_args {
 	const char *vm, *repository, *status, *type, *format, *output;     /* NULL: not given */
+	const char *passphrase_file, *key_file;
 	const char *volume, *disk;                                         /* digits */
 	bool json, lines, reuse, resume, force, scan;
 	char **operands;
@@ -18,7 +19,7 @@ typedef int command_run(struct client *c, const struct client_args *a);
 
 command_run cmd_backup_list, cmd_backup_show, cmd_backup_disks, cmd_backup_chain;
 command_run cmd_vm_list, cmd_status;
-command_run cmd_mount, cmd_mounts, cmd_unmount, cmd_volumes;
+command_run cmd_mount, cmd_mounts, cmd_unmount, cmd_volumes, cmd_unlock;
 command_run cmd_ls, cmd_stat, cmd_search, cmd_get;
 command_run cmd_repo_add, cmd_repo_list, cmd_repo_scan, cmd_repo_remove;
 

@@ -335,6 +335,39 @@ int hub_mount_get(struct hub *h, const char *mount_id, struct hub_mount **ret, s
 	return 0;
 }
 
+/* What the worker knows after an unlock, where it is still the mount's worker. */
+static int renew_volumes(struct live *l, struct session *s, const struct session_opened *opened, struct err *e)
+{
+	struct wire_volume *volumes = NULL;
+	unsigned count = 0;
+	int r = session_volumes(s, &volumes, &count, e);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&l->start);
+	if (l->session == s) {
+		free(l->volumes);
+		l->volumes = STEAL(volumes);
+		l->volume_count = count;
+		l->opened = *opened;
+	}
+	pthread_mutex_unlock(&l->start);
+	free(volumes);
+	return 0;
+}
+
+int hub_unlock(struct hub *h, const char *mount_id, uint32_t volume, const void *secret, size_t len,
+               struct hub_mount **ret, struct err *e)
+{
+	CLEANUP(hub_use_release_p) struct hub_use *u = NULL;
+	int r = hub_use(h, mount_id, &u, e);
+	struct session_opened opened;
+	if (r == 0)
+		r = session_unlock(u->session, volume, secret, len, &opened, e);
+	if (r == 0)
+		r = renew_volumes(u->live, u->session, &opened, e);
+	return r < 0 ? r : hub_mount_get(h, mount_id, ret, e);
+}
+
 /* Details of a mount in a list, where they are at hand without waiting. */
 static void fill_from_live(struct hub *h, struct hub_mount *m)
 {

@@ -6,6 +6,7 @@
 #include "wire/ring.h"
 
 #include <pthread.h>
+#include <spawn.h>
 #include <stdatomic.h>
 
 /* A request that waits for its answer: on the stack of a call, or inside a stream. Guarded by session.lock. */
@@ -36,6 +37,7 @@ struct session {
 	bool dead;                       /* given up: `why` says why; nothing is sent any more */
 	bool reaped;
 	int exit_status;                 /* as waitpid gives it, once reaped */
+	char *keyhelper;                 /* path of sendense-keyhelper, beside the worker; owned */
 	struct err why;
 	unsigned phase;                  /* enum wire_phase */
 	uint32_t last_request;
@@ -50,7 +52,12 @@ uint64_t now_ms(void);
 
 /* --- spawn.c --- */
 
-int session_spawn(const struct session_options *opt, int *ret_sock, pid_t *ret_pid, int *ret_pidfd, struct err *e);
+/* The worker, and its neighbour. ret: PATH_MAX bytes. */
+int session_find_worker(const struct session_options *opt, char *ret, struct err *e);
+int session_spawn(const struct session_options *opt, const char *path, int *ret_sock, pid_t *ret_pid, int *ret_pidfd,
+                  struct err *e);
+/* Clean signals and a process group of its own; errno value. */
+int session_spawn_attributes(posix_spawnattr_t *attr);
 
 /* --- pump.c: one thread that waits for all descriptors of all sessions --- */
 
@@ -90,6 +97,14 @@ int session_call(struct session *s, struct buf *b, const int *fds, unsigned fd_c
                  unsigned timeout_ms, struct pending *p, struct err *e);
 /* A memfd holding paths, for ARCHIVE and MEASURE. */
 int session_paths_fd(const struct session_path *paths, size_t count, struct err *e);
+
+/* What OPENED and UNLOCKED say; frees the answer. */
+int session_take_opened(struct session *s, struct pending *p, struct session_opened *ret, struct err *e);
+
+/* --- stream.c --- */
+
+/* Sends the request in b with the ring's descriptors behind `extra` (if >= 0). */
+int stream_begin(struct session *s, struct buf *b, int extra, struct stream **ret, struct err *e);
 
 /* --- stream.c, called by the pump --- */
 

@@ -45,6 +45,7 @@ void session_unref(struct session *s)
 		s->leftovers = l->next;
 		free(l);
 	}
+	free(s->keyhelper);
 	(void)pthread_cond_destroy(&s->changed);
 	(void)pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -436,6 +437,17 @@ static int hello(struct session *s, const struct session_options *opt, struct er
 	return 0;
 }
 
+/* It lies beside the worker. That it is there is asked when it is needed. */
+static int find_keyhelper(struct session *s, const char *worker, struct err *e)
+{
+	const char *slash = strrchr(worker, '/');
+	int folder = slash ? (int)(slash - worker) + 1 : 0;
+	if (asprintf(&s->keyhelper, "%.*ssendense-keyhelper", folder, worker) >= 0)
+		return 0;
+	s->keyhelper = NULL;
+	return err_no_memory(e, "session");
+}
+
 int session_start(const struct session_options *opt, struct session **ret, struct err *e)
 {
 	int r = pump_start(e);
@@ -444,7 +456,12 @@ int session_start(const struct session_options *opt, struct session **ret, struc
 	struct session *s = session_new(opt);
 	if (!s)
 		return err_no_memory(e, "session");
-	r = session_spawn(opt, &s->sock, &s->pid, &s->pidfd, e);
+	char worker[PATH_MAX];
+	r = session_find_worker(opt, worker, e);
+	if (r == 0)
+		r = find_keyhelper(s, worker, e);
+	if (r == 0)
+		r = session_spawn(opt, worker, &s->sock, &s->pid, &s->pidfd, e);
 	if (r < 0) {
 		session_unref(s);
 		return r;
@@ -510,15 +527,9 @@ int session_data_file(struct session *s, unsigned disk, int fd, struct err *e)
 	return r;
 }
 
-int session_open(struct session *s, struct session_opened *ret, struct err *e)
+int session_take_opened(struct session *s, struct pending *p, struct session_opened *ret, struct err *e)
 {
-	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
-	wire_begin(&b, WIRE_OPEN, 0);
-	struct pending p;
-	int r = session_call(s, &b, NULL, 0, WIRE_OPENED, s->open_timeout_ms, &p, e);
-	if (r < 0)
-		return r;
-	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
+	struct rdr rd = rdr_init(p->answer.data, p->answer.len);
 	struct session_opened opened = {
 		.volume_count = rdr_le32(&rd),
 		.default_volume = rdr_le32(&rd),
@@ -530,11 +541,20 @@ int session_open(struct session *s, struct session_opened *ret, struct err *e)
 		wire_get_cstr(&rd, opened.warnings[i], SESSION_WARNING_LEN);
 		wire_make_text(opened.warnings[i]);
 	}
-	buf_free(&p.answer);
+	buf_free(&p->answer);
 	if (rd.bad)
 		return session_broken(s, e, "its description of the disk");
 	*ret = opened;
 	return 0;
+}
+
+int session_open(struct session *s, struct session_opened *ret, struct err *e)
+{
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_OPEN, 0);
+	struct pending p;
+	int r = session_call(s, &b, NULL, 0, WIRE_OPENED, s->open_timeout_ms, &p, e);
+	return r < 0 ? r : session_take_opened(s, &p, ret, e);
 }
 
 /* --- questions ------------------------------------------------------------------------------------ */

@@ -59,7 +59,7 @@ static int fill_actions(posix_spawn_file_actions_t *fa, int sock, int log_fd)
 	return r;
 }
 
-static int fill_attributes(posix_spawnattr_t *attr)
+int session_spawn_attributes(posix_spawnattr_t *attr)
 {
 	sigset_t none, all;
 	(void)sigemptyset(&none);
@@ -88,7 +88,7 @@ static int run(const char *path, int sock, int log_fd, pid_t *ret_pid)
 	if (r == 0) {
 		r = fill_actions(&fa, sock, log_fd);
 		if (r == 0)
-			r = fill_attributes(&attr);
+			r = session_spawn_attributes(&attr);
 		if (r == 0)
 			r = posix_spawn(ret_pid, path, &fa, &attr, argv, SANITIZED ? environ : empty_env);
 		(void)posix_spawnattr_destroy(&attr);
@@ -136,14 +136,17 @@ static int watch_by_thread(pid_t pid)
 	return fd_steal(&fd);
 }
 
-int session_spawn(const struct session_options *opt, int *ret_sock, pid_t *ret_pid, int *ret_pidfd, struct err *e)
+int session_find_worker(const struct session_options *opt, char *ret, struct err *e)
 {
-	char path[PATH_MAX];
-	if (opt->worker_path)
-		(void)snprintf(path, sizeof(path), "%s", opt->worker_path);
-	else if (find_worker(path, sizeof(path), e) < 0)
-		return e->code;
+	if (!opt->worker_path)
+		return find_worker(ret, PATH_MAX, e);
+	(void)snprintf(ret, PATH_MAX, "%s", opt->worker_path);
+	return 0;
+}
 
+int session_spawn(const struct session_options *opt, const char *path, int *ret_sock, pid_t *ret_pid, int *ret_pidfd,
+                  struct err *e)
+{
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot make a worker's socket");

@@ -107,8 +107,7 @@ static void stream_free(struct stream *st)
 	free(st);
 }
 
-/* Sends the request in b with the ring's descriptors behind `extra` (if >= 0). */
-static int stream_begin(struct session *s, struct buf *b, int extra, struct stream **ret, struct err *e)
+int stream_begin(struct session *s, struct buf *b, int extra, struct stream **ret, struct err *e)
 {
 	struct stream *st = calloc(1, sizeof(*st));
 	if (!st)

@@ -31,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 
 enum {
 	WIRE_FRAME_MAX = 64 << 10,
@@ -42,6 +42,9 @@ enum {
 	WIRE_PATH_MAX = 32768,       /* = FS_PATH_MAX */
 	WIRE_WARNINGS_MAX = 16,
 	WIRE_WARNING_LEN = 512,
+	WIRE_KEY_MAX = 512,          /* = VOLUME_MASTER_KEY_MAX */
+	WIRE_KEY_AREAS_MAX = 8,      /* = VOLUME_KEY_AREAS_MAX */
+	WIRE_KEY_AREA_BYTES_MAX = 32 << 20,
 };
 
 enum wire_phase {
@@ -70,6 +73,8 @@ enum wire_direction {
 	X(MANIFEST,   10, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 3)                \
 	X(SEARCH,     11, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 2048, 3)              \
 	X(MEASURE,    12, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 64, 1)                                \
+	X(KEY_AREAS,  14, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 3)                                \
+	X(UNLOCK,     15, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_KEY_MAX + 64, 0)                 \
 	X(CANCEL,     13, WIRE_TO_WORKER, WIRE_PHASE_ANY, 16, 0)                                    \
 	X(READY,      32, WIRE_TO_CLIENT, WIRE_PHASE_HELLO, 64, 0)                                  \
 	X(LAYER_INFO, 33, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 4096, 0)                               \
@@ -80,6 +85,7 @@ enum wire_direction {
 	X(MEASURED,   38, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0)                                \
 	X(PROGRESS,   39, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0)                                \
 	X(DONE,       40, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0)                                \
+	X(UNLOCKED,   42, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 32768, 0)                             \
 	X(ERROR,      41, WIRE_TO_CLIENT, WIRE_PHASE_ANY, 1024, 0)
 
 enum wire_type {

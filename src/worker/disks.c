@@ -157,10 +157,21 @@ int disks_open(struct disks *d, struct err *e)
 	int r = volume_discover(d->blks, d->count, probe_content, NULL, &d->set, e);
 	if (r < 0)
 		return r;
-	d->fs = calloc(d->set->count + 1, sizeof(*d->fs));
+	/* For all there can be: unlocking finds more. */
+	d->fs = calloc(VOLUME_MAX, sizeof(*d->fs));
 	if (!d->fs)
 		return err_no_memory(e, "worker");
 	choose_default(d);
+	return 0;
+}
+
+int disks_unlock(struct disks *d, uint32_t volume, const uint8_t *key, size_t len, struct err *e)
+{
+	int r = volume_set_unlock(d->set, volume, key, len, e);
+	if (r < 0)
+		return r;
+	if (d->default_volume == 0)
+		choose_default(d);
 	return 0;
 }
 
@@ -183,6 +194,15 @@ static int check_volume(const struct volume *v, struct err *e)
 	               v->reason[0] ? v->reason : "no reader for it in this version");
 }
 
+/* The first container that waits for its key; 0: none does. */
+static unsigned first_locked(const struct disks *d)
+{
+	for (unsigned i = 0; i < d->set->count; i++)
+		if (d->set->volumes[i].locked)
+			return i + 1;
+	return 0;
+}
+
 int disks_fs(struct disks *d, uint32_t volume, struct fs **ret, struct err *e)
 {
 	if (volume == 0)
@@ -190,6 +210,10 @@ int disks_fs(struct disks *d, uint32_t volume, struct fs **ret, struct err *e)
 	if (volume == 0)
 		return err_set(e, ERR_VOLUME_UNSUPPORTED, "worker",
 		               "no volume of this disk has a filesystem that can be read; the list of volumes says what is there");
+	if (volume > d->set->count && first_locked(d) > 0)
+		return err_set(e, ERR_VOLUME_LOCKED, "worker",
+		               "there is no volume %u yet: volume %u is encrypted; unlock it, again if it was unlocked before",
+		               volume, first_locked(d));
 	if (volume > d->set->count)
 		return err_set(e, ERR_VOLUME_NOT_FOUND, "worker", "there is no volume %u; the disk has %u", volume,
 		               d->set->count);

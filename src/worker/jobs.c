@@ -68,6 +68,8 @@ void job_free(struct job *j)
 		ring_release(&j->out.ring);
 	if (j->extra_fd >= 0)
 		(void)close(j->extra_fd);
+	if (j->type == WIRE_UNLOCK)
+		explicit_bzero(j->payload, j->payload_len);
 	free(j->payload);
 	free(j);
 }
@@ -128,7 +130,7 @@ static int job_data_file(struct job *j, struct err *e)
 	return 0;
 }
 
-static void put_warnings(struct buf *b, const struct disks *d)
+void job_put_warnings(struct buf *b, const struct disks *d)
 {
 	const char *texts[WIRE_WARNINGS_MAX];
 	uint32_t n = 0;
@@ -154,7 +156,7 @@ static int job_open(struct job *j, struct err *e)
 	wire_begin(&b, WIRE_OPENED, j->request);
 	wire_put_u32(&b, d->set->count);
 	wire_put_u32(&b, d->default_volume);
-	put_warnings(&b, d);
+	job_put_warnings(&b, d);
 	/* Before the answer: the client may ask at once. */
 	atomic_store(&j->worker->next_phase, WIRE_PHASE_SERVING);
 	job_send(j, &b);
@@ -172,7 +174,8 @@ static const struct job_kind kinds[] = {
 	[WIRE_STAT] = {job_stat, true},          [WIRE_LIST] = {job_list, false},
 	[WIRE_READ] = {job_read, false},         [WIRE_ARCHIVE] = {job_archive, false},
 	[WIRE_MANIFEST] = {job_manifest, false}, [WIRE_SEARCH] = {job_search, false},
-	[WIRE_MEASURE] = {job_measure, false},
+	[WIRE_MEASURE] = {job_measure, false},   [WIRE_KEY_AREAS] = {job_key_areas, false},
+	[WIRE_UNLOCK] = {job_unlock, true},
 };
 
 static void job_run(struct job *j)

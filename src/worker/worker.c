@@ -74,7 +74,8 @@ static int greet(struct worker *w, uint8_t *buf, struct err *e)
 
 static bool is_stream(enum wire_type t)
 {
-	return t == WIRE_LIST || t == WIRE_READ || t == WIRE_ARCHIVE || t == WIRE_MANIFEST || t == WIRE_SEARCH;
+	return t == WIRE_LIST || t == WIRE_READ || t == WIRE_ARCHIVE || t == WIRE_MANIFEST || t == WIRE_SEARCH ||
+	       t == WIRE_KEY_AREAS;
 }
 
 /* Takes the frame's payload and descriptors over. */
@@ -92,6 +93,7 @@ static int make_job(struct worker *w, struct wire_frame *f, struct job **ret, st
 	j->request = f->request;
 	j->type = f->type;
 	j->payload = payload;
+	j->payload_len = f->payload.len;
 	j->rd = rdr_init(payload, f->payload.len);
 	j->extra_fd = -1;
 	atomic_init(&j->cancelled, false);
@@ -145,6 +147,8 @@ static int serve(struct worker *w, uint8_t *buf, struct err *e)
 			jobs_cancel(w, f.request);
 		else
 			start_job(w, &f);
+		if (f.type == WIRE_UNLOCK)
+			explicit_bzero(buf, WIRE_FRAME_MAX);
 		wire_frame_close_fds(&f);
 	}
 }

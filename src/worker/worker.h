@@ -69,6 +69,8 @@ int disks_add_layer(struct disks *d, unsigned disk, int fd, const char *format, 
                     struct err *e);
 int disks_add_data_file(struct disks *d, unsigned disk, int fd, struct err *e);
 int disks_open(struct disks *d, struct err *e);
+/* Opens encrypted container `volume` with the raw key of its data; the numbers of what was known stay. */
+int disks_unlock(struct disks *d, uint32_t volume, const uint8_t *key, size_t len, struct err *e);
 /* The filesystem of a volume, opened on first use. 0: the default volume. */
 int disks_fs(struct disks *d, uint32_t volume, struct fs **ret, struct err *e);
 void disks_close(struct disks *d);
@@ -96,7 +98,8 @@ struct job {
 	struct job *next;
 	uint32_t request;
 	enum wire_type type;
-	uint8_t *payload;                /* owned copy */
+	uint8_t *payload;                /* owned copy; wiped where it holds a key */
+	size_t payload_len;
 	struct rdr rd;                   /* over payload */
 	int extra_fd;                    /* ARCHIVE, MEASURE: the paths; LAYER, DATA_FILE: the image; owned; -1 */
 	struct bulk out;                  /* streams */
@@ -129,6 +132,8 @@ void job_send(struct job *j, struct buf *b);
 void job_error(struct job *j, const struct err *why);
 void job_progress(struct job *j, uint64_t files, uint64_t bytes, uint64_t errors);
 uint64_t worker_now_ms(void);
+/* The warnings of the disks and of the filesystems opened so far, as OPENED and UNLOCKED carry them. */
+void job_put_warnings(struct buf *b, const struct disks *d);
 
 /* Reads the paths of an ARCHIVE or MEASURE: buf owns the bytes. */
 struct path_list {
@@ -148,6 +153,8 @@ int job_manifest(struct job *j, struct err *e);          /* manifest.c */
 int job_search(struct job *j, struct err *e);            /* search.c */
 int job_measure(struct job *j, struct err *e);           /* search.c */
 int job_volumes(struct job *j, struct err *e);           /* stat.c */
+int job_key_areas(struct job *j, struct err *e);         /* unlock.c */
+int job_unlock(struct job *j, struct err *e);            /* unlock.c */
 void listing_free(struct listing *l);
 
 /* Volume, filesystem and object a request's path means, under the gate. */

@@ -1,0 +1,6 @@
+#include "keys/keys.h"
+
+int main(void)
+{
+	return keys_main();
+}

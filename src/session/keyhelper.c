@@ -1,0 +1,150 @@
+#include "session/keyhelper.h"
+
+#include "session/internal.h"
+#include "wire/keyhelper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ANSWER_HEAD = 8 };
+
+static int fill_actions(posix_spawn_file_actions_t *fa, int sock, int header_fd)
+{
+	int r = posix_spawn_file_actions_adddup2(fa, sock, KEYHELPER_SOCKET_FD);
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(fa, 1, "/dev/null", O_WRONLY, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(fa, 2, "/dev/null", O_WRONLY, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(fa, header_fd, KEYHELPER_HEADER_FD);
+	return r;
+}
+
+static int run(const char *program, int sock, int header_fd, pid_t *ret_pid)
+{
+	static char *const empty_env[] = {NULL};
+	char *const argv[] = {(char *)(uintptr_t)"sendense-keyhelper", NULL};
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
+	int r = posix_spawn_file_actions_init(&fa);
+	if (r != 0)
+		return r;
+	r = posix_spawnattr_init(&attr);
+	if (r == 0) {
+		r = fill_actions(&fa, sock, header_fd);
+		if (r == 0)
+			r = session_spawn_attributes(&attr);
+		if (r == 0)
+			r = posix_spawn(ret_pid, program, &fa, &attr, argv, empty_env);
+		(void)posix_spawnattr_destroy(&attr);
+	}
+	(void)posix_spawn_file_actions_destroy(&fa);
+	return r;
+}
+
+static int broken(struct err *e)
+{
+	return err_set(e, ERR_WORKER_PROTOCOL, "session", "the process that looks for the key ended without an answer");
+}
+
+static int put_all(int sock, const void *from, size_t len, struct err *e)
+{
+	const uint8_t *p = from;
+	while (len > 0) {
+		ssize_t n = send(sock, p, len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return broken(e);
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int get_all(int sock, void *to, size_t len, uint64_t until, struct err *e)
+{
+	uint8_t *p = to;
+	while (len > 0) {
+		uint64_t now = now_ms();
+		struct pollfd pfd = {.fd = sock, .events = POLLIN};
+		int ready = now < until ? poll(&pfd, 1, (int)(until - now)) : 0;
+		if (ready == 0)
+			return err_set(e, ERR_TIMEOUT, "session", "deriving the key takes more than %d seconds",
+			               KEYHELPER_TIMEOUT_MS / 1000);
+		ssize_t n = ready > 0 ? recv(sock, p, len, MSG_DONTWAIT) : -1;
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n <= 0)
+			return broken(e);
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The helper has read what a guest wrote: its sentence is checked like a worker's. */
+static int take_failure(int sock, uint32_t code, uint32_t len, uint64_t until, struct err *e)
+{
+	char msg[ERR_MSG_MAX] = "";
+	if (len >= sizeof(msg))
+		return broken(e);
+	int r = get_all(sock, msg, len, until, e);
+	if (r < 0)
+		return r;
+	wire_make_text(msg);
+	int failure = code <= ERR_INDEX_COUNT ? -(int)code : 0;
+	return failure < 0 && wire_error_allowed(failure) ? err_set(e, failure, "keys", "%s", msg) : broken(e);
+}
+
+static int talk(int sock, const void *secret, size_t len, uint8_t ret[WIRE_KEY_MAX], size_t *ret_len, struct err *e)
+{
+	uint64_t until = now_ms() + KEYHELPER_TIMEOUT_MS;
+	uint8_t head[ANSWER_HEAD];
+	put_le32(head, (uint32_t)len);
+	int r = put_all(sock, head, 4, e);
+	if (r == 0)
+		r = put_all(sock, secret, len, e);
+	if (r == 0)
+		r = get_all(sock, head, sizeof(head), until, e);
+	if (r < 0)
+		return r;
+	uint32_t code = get_le32(head), answer_len = get_le32(head + 4);
+	if (code != 0)
+		return take_failure(sock, code, answer_len, until, e);
+	if (answer_len == 0 || answer_len > WIRE_KEY_MAX)
+		return broken(e);
+	r = get_all(sock, ret, answer_len, until, e);
+	if (r == 0)
+		*ret_len = answer_len;
+	return r;
+}
+
+int keyhelper_ask(const char *program, int header_fd, const void *secret, size_t len, uint8_t ret[WIRE_KEY_MAX],
+                  size_t *ret_len, struct err *e)
+{
+	if (len > KEYHELPER_SECRET_MAX)
+		return err_set(e, ERR_INVALID, "session", "a passphrase or key file has at most %d bytes", KEYHELPER_SECRET_MAX);
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot make the key helper's socket");
+	CLEANUP(fd_close) int ours = pair[0];
+	pid_t pid;
+	int r = run(program, pair[1], header_fd, &pid);
+	(void)close(pair[1]);
+	if (r != 0)
+		return err_set_errno(e, ERR_WORKER_START, r, "session", "cannot start the program sendense-keyhelper");
+	r = talk(ours, secret, len, ret, ret_len, e);
+	/* One answer is all it has to say. */
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return r;
+}

@@ -1,0 +1,87 @@
+/* Encrypted containers: the header out, the key in. */
+#include "worker/worker.h"
+
+#include <string.h>
+
+_Static_assert((int)WIRE_KEY_MAX == (int)VOLUME_MASTER_KEY_MAX && (int)WIRE_KEY_AREAS_MAX == (int)VOLUME_KEY_AREAS_MAX &&
+                       (int)WIRE_KEY_AREA_BYTES_MAX == (int)VOLUME_KEY_AREA_BYTES_MAX,
+               "the wire carries what volume.h allows");
+
+static int find_areas(struct job *j, uint32_t volume, struct volume_range areas[VOLUME_KEY_AREAS_MAX],
+                      struct blk **ret, struct err *e)
+{
+	struct volume_set *s = j->worker->disks.set;
+	int n = volume_set_key_areas(s, volume, areas, e);
+	if (n >= 0)
+		*ret = s->volumes[volume - 1].blk;
+	return n;
+}
+
+static int send_area(struct job *j, struct blk *b, struct volume_range area, struct err *e)
+{
+	while (area.len > 0) {
+		uint8_t *p;
+		size_t room;
+		int r = bulk_reserve(&j->out, &p, &room, e);
+		if (r < 0)
+			return r;
+		size_t n = (size_t)min_u64(area.len, room);
+		gate_enter(&j->worker->gate);
+		r = blk_read(b, area.off, p, n, e);
+		gate_leave(&j->worker->gate);
+		if (r < 0)
+			return r;
+		bulk_commit(&j->out, n);
+		area.off += n;
+		area.len -= n;
+	}
+	return 0;
+}
+
+/* The stream: u64 size of the container, u32 areas, each u64 offset and u64 length; then their bytes. */
+int job_key_areas(struct job *j, struct err *e)
+{
+	uint32_t volume = rdr_le32(&j->rd);
+	if (j->rd.bad)
+		return err_set(e, ERR_INVALID, "worker", "a KEY_AREAS request that cannot be read");
+	struct volume_range areas[VOLUME_KEY_AREAS_MAX];
+	struct blk *b = NULL;
+	gate_enter(&j->worker->gate);
+	int n = find_areas(j, volume, areas, &b, e);
+	gate_leave(&j->worker->gate);
+	if (n < 0)
+		return n;
+	CLEANUP(buf_free) struct buf head = BUF_INIT(1024);
+	wire_put_u64(&head, b->size);
+	wire_put_u32(&head, (uint32_t)n);
+	for (int i = 0; i < n; i++) {
+		wire_put_u64(&head, areas[i].off);
+		wire_put_u64(&head, areas[i].len);
+	}
+	int r = buf_ok(&head, "worker", e);
+	if (r == 0)
+		r = bulk_write(&j->out, head.data, head.len, e);
+	for (int i = 0; i < n && r == 0; i++)
+		r = send_area(j, b, areas[i], e);
+	return r;
+}
+
+int job_unlock(struct job *j, struct err *e)
+{
+	struct disks *d = &j->worker->disks;
+	uint32_t volume = rdr_le32(&j->rd);
+	size_t len;
+	const char *key = wire_get_str(&j->rd, WIRE_KEY_MAX, &len);
+	if (j->rd.bad)
+		return err_set(e, ERR_INVALID, "worker", "an UNLOCK request that cannot be read");
+	int r = disks_unlock(d, volume, (const uint8_t *)key, len, e);
+	if (r < 0)
+		return r;
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_UNLOCKED, j->request);
+	wire_put_u32(&b, d->set->count);
+	wire_put_u32(&b, d->default_volume);
+	job_put_warnings(&b, d);
+	job_send(j, &b);
+	return 0;
+}
