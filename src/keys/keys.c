@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <libcryptsetup.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,8 +38,17 @@ static int open_device(int fd, struct crypt_device **ret)
 	return r < 0 ? r : crypt_load(*ret, CRYPT_LUKS, NULL);
 }
 
+static void *leave(void *arg)
+{
+	pthread_exit(arg);
+}
+
 void keys_warm_up(void)
 {
+	/* argon2's threads end with pthread_exit(), for which glibc loads a library the first time. */
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, leave, NULL) == 0)
+		(void)pthread_join(thread, NULL);
 	crypt_set_log_callback(NULL, no_log, NULL);
 	/* The header and its key slots are a copy nobody else uses. */
 	(void)crypt_metadata_locking(NULL, 0);
