@@ -211,7 +211,6 @@ int volume_set_add_crypt(struct volume_set *s, unsigned number, struct blk *decr
 	child = volume_set_add_opened(s, layer, number, decrypted, e);
 	if (child < 0)
 		return child;
-	volume_set_explain(s, number, "it is unlocked: what is inside is listed");
 	int r = volume_set_run(s, e);
 	return r < 0 ? r : child;
 }

@@ -15,7 +15,7 @@ printf '%s' "$SECRET" >pw.raw
 echo 'wrong 5520' >bad
 head -c 512 /dev/urandom >key.bin
 mkdir tree tree/etc tree/usr && echo hello >tree/hello.txt && head -c 300000 /dev/urandom >tree/random.bin
-mke2fs -q -t ext4 -b 1024 -d tree plain.img 6M
+mke2fs -q -F -t ext4 -b 1024 -d tree plain.img 6M >/dev/null 2>&1
 
 # make NAME CIPHER KEY-BITS SECTOR OFFSET [luksFormat argument…]
 make() {
