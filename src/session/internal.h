@@ -92,6 +92,10 @@ void session_cancel(struct session *s, struct pending *p);
 int session_broken(struct session *s, struct err *e, const char *what);
 /* Ends a session whose worker ignores a cancel. */
 void session_check_leftovers(struct session *s, uint64_t now);
+/* Waits for the answer to a submitted request. False when the time ran out. */
+bool session_wait_answer(struct session *s, struct pending *p, unsigned timeout_ms);
+/* The answer's own error, or ERR_WORKER_PROTOCOL (and the session's end) where it is not of the type `want`. */
+int session_judge_answer(struct session *s, struct pending *p, enum wire_type want, struct err *e);
 /* Submits, waits; the answer must be of type `want`. p->answer is the caller's to free. */
 int session_call(struct session *s, struct buf *b, const int *fds, unsigned fd_count, enum wire_type want,
                  unsigned timeout_ms, struct pending *p, struct err *e);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,7 +19,6 @@ enum {
 	STALL_TIMEOUT_MS = 60000,
 	REAP_WAIT_MS = 5000,
 	DEATH_NOTE_MS = 100,          /* how long to wait for the exit status when a worker's socket closes */
-	PATHS_MAX = 16 << 20,         /* bytes of all paths of one archive */
 	FRAMES_A_TURN = 64,           /* of one session before the pump looks at the others */
 };
 
@@ -340,7 +338,7 @@ void session_check_leftovers(struct session *s, uint64_t now)
 
 
 /* False when the time ran out. */
-static bool wait_answer(struct session *s, struct pending *p, unsigned timeout_ms)
+bool session_wait_answer(struct session *s, struct pending *p, unsigned timeout_ms)
 {
 	struct timespec until;
 	deadline_after(&until, timeout_ms);
@@ -360,7 +358,7 @@ int session_broken(struct session *s, struct err *e, const char *what)
 }
 
 /* An answer in p, taken out of the list: success only if it is of the wanted type. */
-static int judge_answer(struct session *s, struct pending *p, enum wire_type want, struct err *e)
+int session_judge_answer(struct session *s, struct pending *p, enum wire_type want, struct err *e)
 {
 	if (p->err.code < 0) {
 		*e = p->err;
@@ -380,11 +378,11 @@ int session_call(struct session *s, struct buf *b, const int *fds, unsigned fd_c
 	int r = session_submit(s, p, b, fds, fd_count, e);
 	if (r < 0)
 		return r;
-	if (!wait_answer(s, p, timeout_ms))
+	if (!session_wait_answer(s, p, timeout_ms))
 		session_fail(s, ERR_TIMEOUT, "the worker reading this backup gave no answer within %u seconds and was stopped",
 		             timeout_ms / 1000);
 	session_forget(s, p);
-	r = judge_answer(s, p, want, e);
+	r = session_judge_answer(s, p, want, e);
 	if (r < 0)
 		buf_free(&p->answer);
 	return r;
@@ -476,255 +474,4 @@ int session_start(const struct session_options *opt, struct session **ret, struc
 	}
 	*ret = s;
 	return 0;
-}
-
-/* --- configuration -------------------------------------------------------------------------------- */
-
-static int check_read_only(int fd, struct err *e)
-{
-	int flags = fcntl(fd, F_GETFL);
-	if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY)
-		return 0;
-	return err_set(e, ERR_INVALID, "session", "a worker gets only files opened for reading");
-}
-
-int session_layer(struct session *s, unsigned disk, int fd, const char *format, struct wire_layer *ret,
-                  struct err *e)
-{
-	int r = check_read_only(fd, e);
-	if (r < 0)
-		return r;
-	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
-	wire_begin(&b, WIRE_LAYER, 0);
-	wire_put_u16(&b, (uint16_t)disk);
-	wire_put_cstr(&b, format);
-	struct pending p;
-	r = session_call(s, &b, &fd, 1, WIRE_LAYER_INFO, s->call_timeout_ms, &p, e);
-	if (r < 0)
-		return r;
-	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
-	struct wire_layer layer;
-	wire_layer_get(&rd, &layer);
-	buf_free(&p.answer);
-	if (rd.bad)
-		return session_broken(s, e, "its description of a layer");
-	*ret = layer;
-	return 0;
-}
-
-int session_data_file(struct session *s, unsigned disk, int fd, struct err *e)
-{
-	int r = check_read_only(fd, e);
-	if (r < 0)
-		return r;
-	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
-	wire_begin(&b, WIRE_DATA_FILE, 0);
-	wire_put_u16(&b, (uint16_t)disk);
-	struct pending p;
-	r = session_call(s, &b, &fd, 1, WIRE_OK, s->call_timeout_ms, &p, e);
-	if (r == 0)
-		buf_free(&p.answer);
-	return r;
-}
-
-int session_take_opened(struct session *s, struct pending *p, struct session_opened *ret, struct err *e)
-{
-	struct rdr rd = rdr_init(p->answer.data, p->answer.len);
-	struct session_opened opened = {
-		.volume_count = rdr_le32(&rd),
-		.default_volume = rdr_le32(&rd),
-		.warning_count = rdr_le32(&rd),
-	};
-	if (opened.warning_count > SESSION_WARNINGS_MAX || opened.default_volume > opened.volume_count)
-		rd.bad = true;
-	for (uint32_t i = 0; i < opened.warning_count && !rd.bad; i++) {
-		wire_get_cstr(&rd, opened.warnings[i], SESSION_WARNING_LEN);
-		wire_make_text(opened.warnings[i]);
-	}
-	buf_free(&p->answer);
-	if (rd.bad)
-		return session_broken(s, e, "its description of the disk");
-	*ret = opened;
-	return 0;
-}
-
-int session_open(struct session *s, struct session_opened *ret, struct err *e)
-{
-	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
-	wire_begin(&b, WIRE_OPEN, 0);
-	struct pending p;
-	int r = session_call(s, &b, NULL, 0, WIRE_OPENED, s->open_timeout_ms, &p, e);
-	return r < 0 ? r : session_take_opened(s, &p, ret, e);
-}
-
-/* --- questions ------------------------------------------------------------------------------------ */
-
-enum { VOLUMES_LIMIT = 4096 };
-
-/* Appends one VOLUME_LIST answer to the array; *total is what the worker says there are, and may not change from one
- * answer to the next. */
-static int take_volumes(struct session *s, struct rdr *rd, struct wire_volume **list, unsigned *count,
-                        uint32_t *total, struct err *e)
-{
-	uint32_t all = rdr_le32(rd);
-	uint32_t n = rdr_le32(rd);
-	if (rd->bad || all > VOLUMES_LIMIT || (*count > 0 && all != *total) || n > all - *count || (n == 0 && *count < all))
-		return session_broken(s, e, "its list of volumes");
-	*total = all;
-	if (n == 0)
-		return 0;
-	struct wire_volume *more = realloc(*list, sizeof(**list) * (*count + n));
-	if (!more)
-		return err_no_memory(e, "session");
-	*list = more;
-	for (uint32_t i = 0; i < n; i++)
-		wire_volume_get(rd, &more[*count + i]);
-	if (rd->bad)
-		return session_broken(s, e, "its list of volumes");
-	*count += n;
-	return 0;
-}
-
-int session_volumes(struct session *s, struct wire_volume **ret, unsigned *ret_count, struct err *e)
-{
-	CLEANUP(free_ptr) struct wire_volume *list = NULL;
-	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
-	unsigned count = 0;
-	uint32_t total = 0;
-	do {
-		wire_begin(&b, WIRE_VOLUMES, 0);
-		wire_put_u32(&b, count);
-		struct pending p;
-		int r = session_call(s, &b, NULL, 0, WIRE_VOLUME_LIST, s->call_timeout_ms, &p, e);
-		if (r < 0)
-			return r;
-		struct rdr rd = rdr_init(p.answer.data, p.answer.len);
-		r = take_volumes(s, &rd, &list, &count, &total, e);
-		buf_free(&p.answer);
-		if (r < 0)
-			return r;
-	} while (count < total);
-	*ret = STEAL(list);
-	*ret_count = count;
-	return 0;
-}
-
-static void get_xattrs(struct rdr *rd, struct session_stat *st)
-{
-	uint32_t n = rdr_le32(rd);
-	if (n > SESSION_XATTRS_MAX)
-		rd->bad = true;
-	for (uint32_t i = 0; i < n && !rd->bad; i++) {
-		struct session_xattr *x = &st->xattrs[i];
-		size_t len;
-		x->name = wire_get_str(rd, 1024, &len);
-		/* The worker sends the NUL along. */
-		if (!x->name || len == 0 || memchr(x->name, '\0', len) != x->name + len - 1)
-			rd->bad = true;
-		x->full_len = rdr_le32(rd);
-		x->value = (const uint8_t *)wire_get_str(rd, WIRE_FRAME_MAX, &x->len);
-		if (x->len > x->full_len)
-			rd->bad = true;
-	}
-	st->xattr_count = n;
-}
-
-static void get_streams(struct rdr *rd, struct session_stat *st)
-{
-	uint32_t n = rdr_le32(rd);
-	if (n > SESSION_STREAMS_MAX)
-		rd->bad = true;
-	for (uint32_t i = 0; i < n && !rd->bad; i++) {
-		st->streams[i].name = wire_get_str(rd, 1024, &st->streams[i].name_len);
-		st->streams[i].size = rdr_le64(rd);
-	}
-	st->stream_count = n;
-}
-
-int session_stat(struct session *s, struct session_path at, bool follow, bool details, struct session_stat *ret,
-                 struct err *e)
-{
-	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
-	wire_begin(&b, WIRE_STAT, 0);
-	wire_put_u32(&b, at.volume);
-	wire_put_u8(&b, follow);
-	wire_put_u8(&b, details);
-	wire_put_str(&b, at.path, at.len);
-	struct pending p;
-	int r = session_call(s, &b, NULL, 0, WIRE_STAT_INFO, s->call_timeout_ms, &p, e);
-	if (r < 0)
-		return r;
-	struct session_stat st = {0};
-	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
-	st.volume = rdr_le32(&rd);
-	wire_entry_get(&rd, &st.entry);
-	get_xattrs(&rd, &st);
-	get_streams(&rd, &st);
-	st.cut = rdr_u8(&rd);
-	if (rd.bad || st.volume == 0) {
-		buf_free(&p.answer);
-		return session_broken(s, e, "its description of a file");
-	}
-	st.memory = p.answer.data;       /* what the strings point into */
-	*ret = st;
-	return 0;
-}
-
-void session_stat_free(struct session_stat *st)
-{
-	free(st->memory);
-	st->memory = NULL;
-}
-
-int session_paths_fd(const struct session_path *paths, size_t count, struct err *e)
-{
-	CLEANUP(buf_free) struct buf b = BUF_INIT(PATHS_MAX);
-	wire_put_u32(&b, (uint32_t)count);
-	for (size_t i = 0; i < count; i++)
-		wire_put_str(&b, paths[i].path, paths[i].len);
-	int r = buf_ok(&b, "session", e);
-	if (r < 0)
-		return r;
-	CLEANUP(fd_close) int fd = memfd_create("sendense-paths", MFD_CLOEXEC);
-	if (fd < 0 || pwrite(fd, b.data, b.len, 0) != (ssize_t)b.len)
-		return err_set_errno(e, ERR_NO_MEMORY, errno, "session", "cannot pass the list of paths");
-	return fd_steal(&fd);
-}
-
-int session_measure(struct session *s, uint32_t volume, const struct session_path *paths, size_t path_count,
-                    unsigned timeout_ms, struct session_measure *ret, struct err *e)
-{
-	CLEANUP(fd_close) int fd = session_paths_fd(paths, path_count, e);
-	if (fd < 0)
-		return fd;
-	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
-	wire_begin(&b, WIRE_MEASURE, 0);
-	wire_put_u32(&b, volume);
-	struct pending p = {.answer = BUF_INIT(WIRE_FRAME_MAX)};
-	int r = session_submit(s, &p, &b, &fd, 1, e);
-	if (r < 0)
-		return r;
-	bool done = wait_answer(s, &p, timeout_ms ? timeout_ms : s->call_timeout_ms);
-	session_cancel(s, &p);
-	if (!done) {
-		buf_free(&p.answer);     /* it may have come meanwhile */
-		return err_set(e, ERR_TIMEOUT, "session", "counting the files takes too long");
-	}
-	r = judge_answer(s, &p, WIRE_MEASURED, e);
-	if (r == 0) {
-		struct rdr rd = rdr_init(p.answer.data, p.answer.len);
-		struct session_measure m = {
-			.files = rdr_le64(&rd),
-			.directories = rdr_le64(&rd),
-			.others = rdr_le64(&rd),
-			.bytes = rdr_le64(&rd),
-			.errors = rdr_le64(&rd),
-		};
-		if (rd.bad)
-			r = session_broken(s, e, "its count");
-		else
-			*ret = m;
-	}
-	buf_free(&p.answer);
-	return r;
 }
