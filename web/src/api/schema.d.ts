@@ -159,6 +159,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/restore/{mount_id}/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Unlock an encrypted volume of a mount */
+        post: operations["unlockVolume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/restore/{mount_id}/files": {
         parameters: {
             query?: never;
@@ -969,6 +986,15 @@ export interface components {
             /** Format: date-time */
             expires_at: string;
         };
+        /** @description One of passphrase and key_file. */
+        UnlockRequest: {
+            /** @description Number of a locked volume. */
+            volume: number;
+            /** @description As typed, in UTF-8. */
+            passphrase?: string;
+            /** @description The bytes of a key file, at most 64 KiB. */
+            key_file?: string;
+        };
     };
     responses: {
         /** @description Anything else that went wrong. */
@@ -1357,6 +1383,47 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
             422: components["responses"]["Unreadable"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Failed"];
+        };
+    };
+    unlockVolume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the mount. */
+                mount_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UnlockRequest"];
+            };
+        };
+        responses: {
+            /** @description The mount, with the volumes found inside behind those there were. The key is not kept: once the mount's worker has ended, the volume is locked again. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mount"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            /** @description KEY_WRONG, or the volume cannot be read: VOLUME_UNSUPPORTED, VOLUME_CORRUPT. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Failed"];
         };
