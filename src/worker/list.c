@@ -92,10 +92,7 @@ static void keep_listing(struct job *j, struct listing *l)
 
 static int by_place(const void *a, const void *b)
 {
-	const struct fs_id *x = &((const struct chunk_place *)a)->id, *y = &((const struct chunk_place *)b)->id;
-	if (x->tree != y->tree)
-		return x->tree < y->tree ? -1 : 1;
-	return (x->ino > y->ino) - (x->ino < y->ino);
+	return listing_place_order(&((const struct chunk_place *)a)->id, &((const struct chunk_place *)b)->id);
 }
 
 static void stat_chunk(struct chunk *c, const struct listing *l, size_t first, size_t n)

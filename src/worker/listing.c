@@ -146,10 +146,7 @@ int listing_read(struct fs *fs, struct fs_id dir, const atomic_bool *cancelled, 
 
 static int by_place(const void *a, const void *b)
 {
-	const struct fs_id *x = &((const struct listing_item *)a)->id, *y = &((const struct listing_item *)b)->id;
-	if (x->tree != y->tree)
-		return x->tree < y->tree ? -1 : 1;
-	return (x->ino > y->ino) - (x->ino < y->ino);
+	return listing_place_order(&((const struct listing_item *)a)->id, &((const struct listing_item *)b)->id);
 }
 
 static int fill_keys(struct listing *l, enum wire_sort sort, const atomic_bool *cancelled, struct err *e)

@@ -15,6 +15,14 @@
 
 enum { LISTING_ENTRIES_MAX = 20 << 20, LISTING_NAMES_MAX = 1 << 30, LISTING_BROKEN_MAX = 1024 };
 
+/* The order of place on disk, for qsort comparisons. */
+static inline int listing_place_order(const struct fs_id *x, const struct fs_id *y)
+{
+	if (x->tree != y->tree)
+		return x->tree < y->tree ? -1 : 1;
+	return (x->ino > y->ino) - (x->ino < y->ino);
+}
+
 struct listing_item {
 	uint32_t name_off;
 	uint16_t name_len;

@@ -128,9 +128,7 @@ static int batch_order(const void *a, const void *b)
 	bool xd = x->type == FS_DIRECTORY, yd = y->type == FS_DIRECTORY;
 	if (xd != yd)
 		return xd ? 1 : -1;
-	if (x->id.tree != y->id.tree)
-		return x->id.tree < y->id.tree ? -1 : 1;
-	return (x->id.ino > y->id.ino) - (x->id.ino < y->id.ino);
+	return listing_place_order(&x->id, &y->id);
 }
 
 /* Under the gate. Damage to the directory goes into *why; *e only for what ends the walk. */
