@@ -8,6 +8,7 @@
 enum { SECRET_MAX = 64 << 10 };
 
 struct secret {
+	enum session_key_kind kind;
 	uint8_t *bytes;              /* owned */
 	size_t len, room;
 };
@@ -44,11 +45,11 @@ static int take_key_file(const char *text, struct secret *ret, struct err *e)
 	return r;
 }
 
-static int take_passphrase(const char *text, struct secret *ret, struct err *e)
+static int take_text(const char *text, const char *what, struct secret *ret, struct err *e)
 {
 	size_t n = strlen(text);
 	if (n == 0 || n > SECRET_MAX)
-		return err_set(e, ERR_INVALID, "api", "a passphrase has 1 to %d bytes", SECRET_MAX);
+		return err_set(e, ERR_INVALID, "api", "a %s has 1 to %d bytes", what, SECRET_MAX);
 	int r = secret_make(ret, n, e);
 	if (r == 0) {
 		memcpy(ret->bytes, text, n);
@@ -59,15 +60,20 @@ static int take_passphrase(const char *text, struct secret *ret, struct err *e)
 
 static int take_secret(struct request_json *body, struct secret *ret, struct err *e)
 {
-	const char *passphrase = NULL, *key_file = NULL;
+	const char *passphrase = NULL, *recovery_key = NULL, *key_file = NULL;
 	int r = request_json_string(body, "passphrase", NULL, &passphrase, e);
+	if (r == 0)
+		r = request_json_string(body, "recovery_key", NULL, &recovery_key, e);
 	if (r == 0)
 		r = request_json_string(body, "key_file", NULL, &key_file, e);
 	if (r < 0)
 		return r;
-	if (!passphrase == !key_file)
-		return err_set(e, ERR_INVALID, "api", "give one of \"passphrase\" and \"key_file\"");
-	return passphrase ? take_passphrase(passphrase, ret, e) : take_key_file(key_file, ret, e);
+	if (!!passphrase + !!recovery_key + !!key_file != 1)
+		return err_set(e, ERR_INVALID, "api", "give one of \"passphrase\", \"recovery_key\" and \"key_file\"");
+	ret->kind = passphrase ? SESSION_KEY_PASSPHRASE : recovery_key ? SESSION_KEY_RECOVERY : SESSION_KEY_FILE;
+	if (key_file)
+		return take_key_file(key_file, ret, e);
+	return passphrase ? take_text(passphrase, "passphrase", ret, e) : take_text(recovery_key, "recovery key", ret, e);
 }
 
 static int parse(struct request_json *body, int64_t *volume, struct secret *ret, struct err *e)
@@ -86,6 +92,7 @@ static void wipe_request(const struct http_request *req, struct request_json *bo
 		explicit_bzero((void *)(uintptr_t)raw.s, raw.len);
 	if (body) {
 		request_json_wipe(body, "passphrase");
+		request_json_wipe(body, "recovery_key");
 		request_json_wipe(body, "key_file");
 	}
 }
@@ -104,8 +111,9 @@ void api_mount_unlock(struct http_request *req, struct http_response *resp)
 	if (r == 0)
 		r = parse(body, &volume, &secret, &e);
 	wipe_request(req, body);
+	struct session_key key = {.kind = secret.kind, .bytes = secret.bytes, .len = secret.len};
 	if (r == 0)
-		r = hub_unlock(api_hub(req), id, (uint32_t)volume, secret.bytes, secret.len, &m, &e);
+		r = hub_unlock(api_hub(req), id, (uint32_t)volume, &key, &m, &e);
 	if (r == 0)
 		api_put_mount(http_json(resp, 200), m);
 	else

@@ -27,7 +27,7 @@ enum { CLI_ALLOW_MAX = 64, CLI_KEYS_MAX = 16 };
 
 struct chain_key {
 	const char *file;                        /* "-": standard input */
-	bool is_passphrase;                      /* its last newline does not count; of a key file every byte does */
+	enum session_key_kind kind;              /* of a key file every byte counts, of the others not the last newline */
 };
 
 struct chain_options {

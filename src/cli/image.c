@@ -32,7 +32,8 @@ static void print_usage(FILE *to)
 	for (unsigned i = 0; i < COMMANDS; i++)
 		(void)fprintf(to, "%s sendense image %s\n", i == 0 ? "usage:" : "      ", commands[i].usage);
 	(void)fprintf(to, "Backing files are followed beneath the image's own folder, and beneath DIR with --allow-backing DIR.\n"
-	                  "Encrypted volumes are unlocked with --passphrase-file FILE or --key-file FILE; - is standard input.\n"
+	                  "Encrypted volumes are unlocked with --passphrase-file FILE, --recovery-key-file FILE (BitLocker) or\n"
+	                  "--key-file FILE (BitLocker: .BEK); - is standard input.\n"
 	                  "Exit status: 0 all well, 1 some entries failed, 2 usage, 3 no such path, 4 image unreadable.\n");
 }
 
@@ -98,6 +99,7 @@ static const struct option long_options[] = {
 	{"format", required_argument, NULL, 'f'},
 	{"allow-backing", required_argument, NULL, 'a'},
 	{"passphrase-file", required_argument, NULL, 'p'},
+	{"recovery-key-file", required_argument, NULL, 'r'},
 	{"key-file", required_argument, NULL, 'k'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
@@ -106,7 +108,7 @@ static const struct option long_options[] = {
 /* 0, or the exit status. */
 static int take_option(const struct command *c, int o, struct image_args *a)
 {
-	if (o != 'a' && o != 'p' && o != 'k' && o != 'h' && o != '?' && o != ':' && !strchr(c->options, o))
+	if (o != 'a' && o != 'p' && o != 'r' && o != 'k' && o != 'h' && o != '?' && o != ':' && !strchr(c->options, o))
 		return usage_error(c, "it does not know that option", NULL);
 	switch (o) {
 	case 'j':
@@ -129,10 +131,14 @@ static int take_option(const struct command *c, int o, struct image_args *a)
 		a->chain.allow[a->chain.allow_count++] = optarg;
 		return 0;
 	case 'p':
+	case 'r':
 	case 'k':
 		if (a->chain.key_count == CLI_KEYS_MAX)
 			return usage_error(c, "too many keys", NULL);
-		a->chain.keys[a->chain.key_count++] = (struct chain_key){.file = optarg, .is_passphrase = o == 'p'};
+		a->chain.keys[a->chain.key_count++] = (struct chain_key){
+			.file = optarg,
+			.kind = o == 'p' ? SESSION_KEY_PASSPHRASE : o == 'r' ? SESSION_KEY_RECOVERY : SESSION_KEY_FILE,
+		};
 		return 0;
 	case ':':
 		return usage_error(c, "an option lacks its value", NULL);

@@ -10,6 +10,7 @@
 enum { SECRET_MAX = 64 << 10, ROUNDS_MAX = 8 };
 
 struct secret {
+	enum session_key_kind kind;
 	uint8_t *bytes;              /* owned, SECRET_MAX + 1 */
 	size_t len;
 };
@@ -40,7 +41,8 @@ static int secret_read(const struct chain_key *k, struct secret *ret, struct err
 	}
 	if (ret->len > SECRET_MAX)
 		return err_set(e, ERR_INVALID, "image", "%s: a key has at most %d bytes", k->file, SECRET_MAX);
-	if (k->is_passphrase && ret->len > 0 && ret->bytes[ret->len - 1] == '\n')
+	ret->kind = k->kind;
+	if (k->kind != SESSION_KEY_FILE && ret->len > 0 && ret->bytes[ret->len - 1] == '\n')
 		ret->len--;
 	if (ret->len == 0)
 		return err_set(e, ERR_INVALID, "image", "%s: there is no key in it", k->file);
@@ -52,7 +54,8 @@ static int try_keys(struct chain *c, uint32_t volume, const struct secret *secre
 {
 	for (unsigned i = 0; i < count; i++) {
 		err_clear(e);
-		int r = session_unlock(c->session, volume, secrets[i].bytes, secrets[i].len, &c->opened, e);
+		struct session_key key = {.kind = secrets[i].kind, .bytes = secrets[i].bytes, .len = secrets[i].len};
+		int r = session_unlock(c->session, volume, &key, &c->opened, e);
 		if (r == 0)
 			return 1;
 		if (!session_alive(c->session) || r == ERR_WORKER_START)

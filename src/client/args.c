@@ -24,7 +24,8 @@ static const struct command commands[] = {
 	{NULL, "mounts", cmd_mounts, "", 0, 0, "mounts"},
 	{NULL, "unmount", cmd_unmount, "", 1, 1, "unmount MOUNT_ID"},
 	{NULL, "volumes", cmd_volumes, "", 1, 1, "volumes MOUNT_ID"},
-	{NULL, "unlock", cmd_unlock, "npk", 1, 1, "unlock --volume N --passphrase-file FILE|--key-file FILE MOUNT_ID"},
+	{NULL, "unlock", cmd_unlock, "npRk", 1, 1,
+	 "unlock --volume N --passphrase-file FILE|--recovery-key-file FILE|--key-file FILE MOUNT_ID"},
 	{NULL, "ls", cmd_ls, "ln", 2, 2, "ls [-l] [--volume N] MOUNT_ID PATH"},
 	{NULL, "stat", cmd_stat, "n", 2, 2, "stat [--volume N] MOUNT_ID PATH"},
 	{NULL, "get", cmd_get, "nfocFd", 1, ANY,
@@ -56,6 +57,7 @@ static const struct option long_options[] = {
 	{"force", no_argument, NULL, 'F'},
 	{"scan", no_argument, NULL, 'S'},
 	{"passphrase-file", required_argument, NULL, 'p'},
+	{"recovery-key-file", required_argument, NULL, 'R'},
 	{"key-file", required_argument, NULL, 'k'},
 	{"json", no_argument, NULL, 'j'},
 	{"url", required_argument, NULL, 'U'},
@@ -112,7 +114,7 @@ static void take_option(struct parsed *p, int letter, const char *value)
 	const char **const texts[] = {
 		['v'] = &a->vm,      ['r'] = &a->repository,     ['s'] = &a->status,       ['t'] = &a->type,
 		['d'] = &a->disk,    ['n'] = &a->volume,         ['f'] = &a->format,       ['o'] = &a->output,
-		['p'] = &a->passphrase_file, ['k'] = &a->key_file,
+		['p'] = &a->passphrase_file, ['R'] = &a->recovery_key_file, ['k'] = &a->key_file,
 		['U'] = &p->hub.url, ['T'] = &p->hub.token_file, ['D'] = &p->hub.data_dir, ['C'] = &p->cacert,
 	};
 	bool *const flags[] = {
@@ -228,8 +230,8 @@ static int check_operands(const struct command *c, const struct client_args *a)
 		                   a->operands[1]);
 	if (c->run == cmd_backup_chain && a->count > 1 && !is_number(a->operands[1]))
 		return usage_error(c, "DISK is a number from 0, not ", a->operands[1]);
-	if (c->run == cmd_unlock && (!a->volume || !a->passphrase_file == !a->key_file))
-		return usage_error(c, "it takes --volume and one of --passphrase-file and --key-file", NULL);
+	if (c->run == cmd_unlock && (!a->volume || !!a->passphrase_file + !!a->recovery_key_file + !!a->key_file != 1))
+		return usage_error(c, "it takes --volume and one of --passphrase-file, --recovery-key-file and --key-file", NULL);
 	for (int i = 0; i < a->count; i++)
 		if (!a->operands[i][0])
 			return usage_error(c, "an argument is empty", NULL);

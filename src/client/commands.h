@@ -8,7 +8,7 @@
 
 struct client_args {
 	const char *vm, *repository, *status, *type, *format, *output;     /* NULL: not given */
-	const char *passphrase_file, *key_file;
+	const char *passphrase_file, *recovery_key_file, *key_file;
 	const char *volume, *disk;                                         /* digits */
 	bool json, lines, reuse, resume, force, scan;
 	char **operands;

@@ -1,6 +1,8 @@
 /* unlock: the key of an encrypted volume, from a file or standard input, never from the command line. */
 #include "client/commands.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -54,11 +56,26 @@ static size_t put_base64(char *to, const uint8_t *p, size_t len)
 	return (size_t)(at - to);
 }
 
-/* Both kinds go as bytes: a passphrase need not be UTF-8. */
-static void fill_body(char *body, const char *volume, const struct secret *s)
+/* A JSON string's inside: at most six bytes for one. */
+static size_t put_text(char *to, const uint8_t *p, size_t len)
 {
-	int n = snprintf(body, BODY_ROOM, "{\"volume\":%s,\"key_file\":\"", volume);
-	size_t at = (size_t)n + put_base64(body + n, s->bytes, s->len);
+	char *at = to;
+	for (size_t i = 0; i < len; i++) {
+		if (p[i] < ' ' || p[i] == '"' || p[i] == '\\' || p[i] == 0x7f)
+			at += snprintf(at, 7, "\\u%04x", p[i]);
+		else
+			*at++ = (char)p[i];
+	}
+	return (size_t)(at - to);
+}
+
+/* A passphrase that is no text goes as the bytes of a key file, which is the same to LUKS. */
+static void fill_body(char *body, const struct client_args *a, const struct secret *s)
+{
+	bool text = !a->key_file && utf8_valid(s->bytes, s->len) && !memchr(s->bytes, '\0', s->len);
+	const char *name = !text ? "key_file" : a->passphrase_file ? "passphrase" : "recovery_key";
+	int n = snprintf(body, BODY_ROOM, "{\"volume\":%s,\"%s\":\"", a->volume, name);
+	size_t at = (size_t)n + (text ? put_text(body + n, s->bytes, s->len) : put_base64(body + n, s->bytes, s->len));
 	memcpy(body + at, "\"}", 3);
 }
 
@@ -71,19 +88,19 @@ static int print_unlocked(const struct doc *d, const struct client_args *a)
 
 int cmd_unlock(struct client *c, const struct client_args *a)
 {
-	const char *file = a->passphrase_file ? a->passphrase_file : a->key_file;
+	const char *file = a->passphrase_file ? a->passphrase_file : a->recovery_key_file ? a->recovery_key_file : a->key_file;
 	struct err e = ERR_INIT;
 	struct secret s = {.bytes = malloc(SECRET_MAX + 1)};
 	char *body = malloc(BODY_ROOM);
 	int r = s.bytes && body ? read_secret(file, &s, &e) : err_no_memory(&e, "client");
-	/* The newline at the end of a passphrase's file is the file's. */
-	if (r == 0 && a->passphrase_file && s.len > 1 && s.bytes[s.len - 1] == '\n')
+	/* The newline at the end of a file of text is the file's. */
+	if (r == 0 && !a->key_file && s.len > 1 && s.bytes[s.len - 1] == '\n')
 		s.len--;
 	int status;
 	if (r == 0) {
 		CLEANUP(buf_free) struct buf path = BUF_INIT(4096);
 		api_path(&path, "/restore/%s/unlock", a->operands[0]);
-		fill_body(body, a->volume, &s);
+		fill_body(body, a, &s);
 		struct call call = {.method = "POST", .path = buf_str(&path), .body = body};
 		status = show(c, a, &call, print_unlocked);
 	} else {

@@ -81,10 +81,10 @@ int hub_mount(struct hub *h, const char *backup_id, int64_t disk_index, bool reu
               bool *ret_reused, char *ret_existing, struct err *e);
 /* With volumes; starts a worker if it must, and counts as access. ERR_MOUNT_NOT_FOUND: unknown, failed, unmounted or expired. */
 int hub_mount_get(struct hub *h, const char *mount_id, struct hub_mount **ret, struct err *e);
-/* Unlocks an encrypted volume of a mount with a passphrase or the bytes of a key file, which are the caller's to wipe; the
- * mount as it is then. Nothing of the key is kept: a new worker finds the volume locked. ERR_INVALID: it is not locked;
- * ERR_KEY_WRONG; ERR_VOLUME_NOT_FOUND, VOLUME_*; as hub_mount_get. */
-int hub_unlock(struct hub *h, const char *mount_id, uint32_t volume, const void *secret, size_t len,
+/* Unlocks an encrypted volume of a mount; the mount as it is then. Nothing of the key is kept: a new worker finds the volume
+ * locked. ERR_INVALID: it is not locked, or a recovery key is mistyped; ERR_KEY_WRONG; ERR_VOLUME_NOT_FOUND, VOLUME_*; as
+ * hub_mount_get. */
+int hub_unlock(struct hub *h, const char *mount_id, uint32_t volume, const struct session_key *key,
                struct hub_mount **ret, struct err *e);
 /* All active ones, oldest first, with the volumes that are at hand (no worker is started). *ret: malloc'ed array. */
 int hub_mount_list(struct hub *h, struct hub_mount ***ret, size_t *ret_count, struct err *e);

@@ -355,14 +355,14 @@ static int renew_volumes(struct live *l, struct session *s, const struct session
 	return 0;
 }
 
-int hub_unlock(struct hub *h, const char *mount_id, uint32_t volume, const void *secret, size_t len,
+int hub_unlock(struct hub *h, const char *mount_id, uint32_t volume, const struct session_key *key,
                struct hub_mount **ret, struct err *e)
 {
 	CLEANUP(hub_use_release_p) struct hub_use *u = NULL;
 	int r = hub_use(h, mount_id, &u, e);
 	struct session_opened opened;
 	if (r == 0)
-		r = session_unlock(u->session, volume, secret, len, &opened, e);
+		r = session_unlock(u->session, volume, key, &opened, e);
 	if (r == 0)
 		r = renew_volumes(u->live, u->session, &opened, e);
 	return r < 0 ? r : hub_mount_get(h, mount_id, ret, e);

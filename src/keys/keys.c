@@ -143,11 +143,14 @@ static int answer(int code, const void *bytes, size_t len)
 static int find_key(uint8_t *key, size_t *key_len, struct err *e)
 {
 	static uint8_t secret[KEYHELPER_SECRET_MAX];
-	uint8_t head[4];
+	uint8_t head[8];
 	int r = get_all(head, sizeof(head)) ? 0 : err_set(e, ERR_INVALID, "keys", "the client went away");
-	size_t len = r == 0 ? get_le32(head) : 0;
+	uint32_t kind = r == 0 ? get_le32(head) : 0;
+	size_t len = r == 0 ? get_le32(head + 4) : 0;
 	if (r == 0 && (len > sizeof(secret) || !get_all(secret, len)))
 		r = err_set(e, ERR_INVALID, "keys", "a passphrase or key file has at most %d bytes", KEYHELPER_SECRET_MAX);
+	if (r == 0 && kind == KEYHELPER_RECOVERY)
+		r = err_set(e, ERR_KEY_WRONG, "keys", "a LUKS volume has no recovery key; it opens with a passphrase or a key file");
 	if (r == 0)
 		r = keys_luks(KEYHELPER_HEADER_FD, secret, len, key, key_len, e);
 	explicit_bzero(secret, sizeof(secret));

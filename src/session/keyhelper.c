@@ -104,14 +104,20 @@ static int take_failure(int sock, uint32_t code, uint32_t len, uint64_t until, s
 	return failure < 0 && wire_error_allowed(failure) ? err_set(e, failure, "keys", "%s", msg) : broken(e);
 }
 
-static int talk(int sock, const void *secret, size_t len, uint8_t ret[WIRE_KEY_MAX], size_t *ret_len, struct err *e)
+static int talk(int sock, const struct session_key *secret, uint8_t ret[WIRE_KEY_MAX], size_t *ret_len, struct err *e)
 {
+	static const uint8_t kinds[] = {
+		[SESSION_KEY_PASSPHRASE] = KEYHELPER_PASSPHRASE,
+		[SESSION_KEY_RECOVERY] = KEYHELPER_RECOVERY,
+		[SESSION_KEY_FILE] = KEYHELPER_FILE,
+	};
 	uint64_t until = now_ms() + KEYHELPER_TIMEOUT_MS;
 	uint8_t head[ANSWER_HEAD];
-	put_le32(head, (uint32_t)len);
-	int r = put_all(sock, head, 4, e);
+	put_le32(head, kinds[secret->kind]);
+	put_le32(head + 4, (uint32_t)secret->len);
+	int r = put_all(sock, head, sizeof(head), e);
 	if (r == 0)
-		r = put_all(sock, secret, len, e);
+		r = put_all(sock, secret->bytes, secret->len, e);
 	if (r == 0)
 		r = get_all(sock, head, sizeof(head), until, e);
 	if (r < 0)
@@ -127,10 +133,10 @@ static int talk(int sock, const void *secret, size_t len, uint8_t ret[WIRE_KEY_M
 	return r;
 }
 
-int keyhelper_ask(const char *program, int header_fd, const void *secret, size_t len, uint8_t ret[WIRE_KEY_MAX],
+int keyhelper_ask(const char *program, int header_fd, const struct session_key *secret, uint8_t ret[WIRE_KEY_MAX],
                   size_t *ret_len, struct err *e)
 {
-	if (len > KEYHELPER_SECRET_MAX)
+	if (secret->len > KEYHELPER_SECRET_MAX)
 		return err_set(e, ERR_INVALID, "session", "a passphrase or key file has at most %d bytes", KEYHELPER_SECRET_MAX);
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -141,7 +147,7 @@ int keyhelper_ask(const char *program, int header_fd, const void *secret, size_t
 	(void)close(pair[1]);
 	if (r != 0)
 		return err_set_errno(e, ERR_WORKER_START, r, "session", "cannot start the program sendense-keyhelper");
-	r = talk(ours, secret, len, ret, ret_len, e);
+	r = talk(ours, secret, ret, ret_len, e);
 	/* One answer is all it has to say. */
 	(void)kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

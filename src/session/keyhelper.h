@@ -3,13 +3,14 @@
 #define SESSION_KEYHELPER_H
 
 #include "base/err.h"
+#include "session/session.h"
 #include "wire/wire.h"
 
 enum { KEYHELPER_TIMEOUT_MS = 60000 };
 
 /* header_fd: a memfd as wire/keyhelper.h wants it. ERR_KEY_WRONG, ERR_VOLUME_CORRUPT, ERR_VOLUME_UNSUPPORTED,
  * ERR_NO_MEMORY, ERR_TIMEOUT, ERR_WORKER_START. The caller wipes ret. */
-int keyhelper_ask(const char *program, int header_fd, const void *secret, size_t len, uint8_t ret[WIRE_KEY_MAX],
+int keyhelper_ask(const char *program, int header_fd, const struct session_key *secret, uint8_t ret[WIRE_KEY_MAX],
                   size_t *ret_len, struct err *e);
 
 #endif

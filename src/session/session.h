@@ -69,10 +69,24 @@ struct session_opened {
 
 /* Joins the layers, finds the volumes. */
 int session_open(struct session *s, struct session_opened *ret, struct err *e);
-/* Opens an encrypted volume with a passphrase, or with the bytes of a key file; its inside is found as further volumes
- * behind those there were. The secret is the caller's to wipe. Takes seconds, and a gigabyte in another process.
- * ERR_KEY_WRONG; ERR_INVALID: it is not locked; ERR_VOLUME_NOT_FOUND, VOLUME_*. */
-int session_unlock(struct session *s, uint32_t volume, const void *secret, size_t len, struct session_opened *ret,
+
+/* What a person has to open an encrypted volume with; theirs who made it to wipe. */
+enum session_key_kind {
+	SESSION_KEY_PASSPHRASE,
+	SESSION_KEY_RECOVERY,                    /* BitLocker: 48 digits, dashes or not */
+	SESSION_KEY_FILE,                        /* the bytes of a key file; BitLocker: of a start-up key, .BEK */
+};
+
+struct session_key {
+	enum session_key_kind kind;
+	const void *bytes;
+	size_t len;
+};
+
+/* Opens an encrypted volume; its inside is found as further volumes behind those there were. Takes seconds, and a gigabyte
+ * in another process. ERR_KEY_WRONG; ERR_INVALID: it is not locked, or a recovery key is mistyped; ERR_VOLUME_NOT_FOUND,
+ * VOLUME_*. */
+int session_unlock(struct session *s, uint32_t volume, const struct session_key *key, struct session_opened *ret,
                    struct err *e);
 /* All volumes, malloc'ed. */
 int session_volumes(struct session *s, struct wire_volume **ret, unsigned *ret_count, struct err *e);

@@ -133,7 +133,7 @@ static int give_key(struct session *s, uint32_t volume, const uint8_t *key, size
 	return r < 0 ? r : session_take_opened(s, &p, ret, e);
 }
 
-int session_unlock(struct session *s, uint32_t volume, const void *secret, size_t len, struct session_opened *ret,
+int session_unlock(struct session *s, uint32_t volume, const struct session_key *secret, struct session_opened *ret,
                    struct err *e)
 {
 	CLEANUP(fd_close) int fd = -1;
@@ -143,7 +143,7 @@ int session_unlock(struct session *s, uint32_t volume, const void *secret, size_
 	uint8_t key[WIRE_KEY_MAX];
 	size_t key_len = 0;
 	pthread_mutex_lock(&one_at_a_time);
-	r = keyhelper_ask(s->keyhelper, fd, secret, len, key, &key_len, e);
+	r = keyhelper_ask(s->keyhelper, fd, secret, key, &key_len, e);
 	pthread_mutex_unlock(&one_at_a_time);
 	if (r == 0)
 		r = give_key(s, volume, key, key_len, ret, e);

@@ -74,6 +74,8 @@ expect 'a volume inside what is locked' 422 VOLUME_LOCKED "/restore/$MOUNT/files
 expect 'wrong passphrase' 422 KEY_WRONG "/restore/$MOUNT/unlock" -d '{"volume":1,"passphrase":"wrong 5520"}'
 expect 'no key at all' 400 INVALID_ARGUMENT "/restore/$MOUNT/unlock" -d '{"volume":1}'
 expect 'key file that is not base64' 400 INVALID_ARGUMENT "/restore/$MOUNT/unlock" -d '{"volume":1,"key_file":"a=b!"}'
+expect 'two keys' 400 INVALID_ARGUMENT "/restore/$MOUNT/unlock" -d '{"volume":1,"passphrase":"x","recovery_key":"1"}'
+expect 'LUKS knows no recovery keys' 422 KEY_WRONG "/restore/$MOUNT/unlock" -d '{"volume":1,"recovery_key":"1"}'
 expect 'no such volume' 404 VOLUME_NOT_FOUND "/restore/$MOUNT/unlock" -d '{"volume":9,"passphrase":"x"}'
 printf '{"volume":1,"passphrase":"%s"}' "$SECRET" >body.json
 is 'unlocked' "$(api "/restore/$MOUNT/unlock" -d @body.json | jq -c '[.volumes[]|[.volume,.kind,.locked,.default]]')" '[[1,"disk",false,false],[2,"crypt",false,true]]'
@@ -89,6 +91,8 @@ export SENDENSE_DATA_DIR=$T/hub
 is 'sendense unlock' "$(sendense unlock --data-dir "$T/hub" --volume 1 --key-file key.bin "$MOUNT" 2>&1 | grep -c 'is unlocked')" 1
 is 'and its file' "$(api "/restore/$MOUNT/download?path=/hello.txt")" hello
 is 'sendense unlock without a key' "$(sendense unlock --data-dir "$T/hub" --volume 1 "$MOUNT" >/dev/null 2>&1; echo $?)" 2
+is "sendense unlock with two keys" "$(sendense unlock --data-dir "$T/hub" --volume 1 --key-file key.bin --passphrase-file pw "$MOUNT" >/dev/null 2>&1; echo $?)" 2
+is "sendense unlock, with a passphrase" "$(sendense unlock --data-dir "$T/hub" --volume 1 --passphrase-file pw "$MOUNT" 2>&1 | grep -c "is unlocked")" 1
 
 ok 'no secret in the log' bash -c '! grep -qF -e "correct horse" -e "wrong 5520" hub.log'
 ok 'no secret in the catalog' bash -c '! grep -rqF -e "correct horse" hub/'

@@ -986,13 +986,15 @@ export interface components {
             /** Format: date-time */
             expires_at: string;
         };
-        /** @description One of passphrase and key_file. */
+        /** @description One of passphrase, recovery_key and key_file. */
         UnlockRequest: {
             /** @description Number of a locked volume. */
             volume: number;
             /** @description As typed, in UTF-8. */
             passphrase?: string;
-            /** @description The bytes of a key file, at most 64 KiB. */
+            /** @description Of a BitLocker volume: 48 digits in eight groups, with dashes, blanks or nothing between them. A mistyped group is named in a 400 answer. */
+            recovery_key?: string;
+            /** @description The bytes of a key file, of a BitLocker volume its start-up key (.BEK); at most 64 KiB. */
             key_file?: string;
         };
     };
