@@ -10,6 +10,7 @@
 #include "api/auth.h"
 #include "api/request_json.h"
 #include "api/sessions.h"
+#include "api/tracked.h"
 #include "api/web.h"
 #include "base/err.h"
 #include "http/http.h"
@@ -20,6 +21,7 @@ struct api {
 	struct hub *hub;
 	struct auth *auth;
 	struct sessions *sessions;
+	struct tracked *tracked;
 	struct web *web;                 /* NULL: the page is not built */
 	int64_t started_at;              /* microseconds since 1970 */
 };
@@ -65,6 +67,9 @@ struct api_stream {
 	struct hub_use *use;             /* owned */
 	struct stream *stream;           /* owned */
 	char selection[40];              /* an archive's selection, "" for none */
+	struct tracked *tracked;         /* where `track` is, NULL for none */
+	char track[TRACKED_ID_MAX];
+	uint64_t at;                     /* place in the file of the next byte to send; kept by the body */
 	bool counts;                     /* its completion is a restore */
 };
 
@@ -72,6 +77,12 @@ struct api_stream {
  * Takes `s` (use and stream in it) over, whatever happens. length: HTTP_LENGTH_UNKNOWN for archives. */
 void api_stream_answer(struct http_response *resp, unsigned status, const char *type, uint64_t length,
                        const struct api_stream *s);
+/* Begins tracking a download (tracked.c) of a file of `size` bytes that starts at `off`. ERR_INVALID, ERR_CANCELLED,
+ * ERR_LIMIT. */
+int api_track(const struct http_request *req, const char *id, uint64_t off, uint64_t size, struct api_stream *s,
+              struct err *e);
+/* One that failed before it began. */
+void api_track_failed(const struct http_request *req, const char *id, const struct err *why);
 /* The content type of an archive format. ERR_INVALID where there is no such format. */
 int api_archive_type(const char *format, const char **ret, struct err *e);
 /* Content type by a file's name; "application/octet-stream" where it says nothing. */
@@ -87,7 +98,8 @@ http_handler api_mount_unlock;                                                  
 http_handler api_resources, api_cleanup_status, api_cleanup_run;
 http_handler api_files, api_search;                                                                  /* files.c */
 http_handler api_file_info, api_download, api_download_directory;                                    /* download.c */
-http_handler api_archive_create, api_archive_get, api_archive_cancel, api_archive_download;          /* archives.c */
+http_handler api_archive_create, api_archive_add, api_archive_get, api_archive_cancel, api_archive_download;          /* archives.c */
+http_handler api_tracked_get, api_tracked_cancel;                                                  /* tracked.c */
 http_handler api_backup_list, api_backup_get, api_backup_disks, api_backup_chain;                    /* backups.c */
 http_handler api_vm_list, api_vm_get;
 http_handler api_repository_list, api_repository_create, api_repository_get, api_repository_delete;  /* repositories.c */

@@ -26,7 +26,26 @@ int api_archive_type(const char *format, const char **ret, struct err *e)
 	return err_set(e, ERR_INVALID, "api", "\"format\" is zip, tar.gz, tar.zst or tar");
 }
 
-static void put_selection(struct json *j, const struct hub_selection *s)
+static void put_lost(struct json *j, struct hub *h, const char *id)
+{
+	CLEANUP(buf_free) struct buf bytes = BUF_INIT(STREAM_LOST_BYTES_MAX);
+	struct stream_lost_entry en;
+	hub_selection_lost(h, id, &bytes);
+	struct rdr r = rdr_init(bytes.data, bytes.len);
+	json_key(j, "error_entries");
+	json_array(j);
+	while (stream_lost_next(&r, &en)) {
+		json_object(j);
+		json_key(j, "path");
+		json_name(j, en.path, en.path_len);
+		json_key_string(j, "code", en.code);
+		json_key_string(j, "message", en.msg);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void put_selection(struct json *j, struct hub *h, const struct hub_selection *s)
 {
 	uint64_t entries = s->total.files + s->total.directories + s->total.others;
 	json_object(j);
@@ -43,6 +62,7 @@ static void put_selection(struct json *j, const struct hub_selection *s)
 	json_key_u64(j, "entries_done", s->done.files);
 	json_key_u64(j, "bytes_done", s->done.bytes);
 	json_key_u64(j, "errors", s->done.errors);
+	put_lost(j, h, s->id);
 	json_key_text(j, "error", s->error);
 	json_key_time(j, "created_at", s->created_at);
 	json_object_end(j);
@@ -107,7 +127,29 @@ void api_archive_create(struct http_request *req, struct http_response *resp)
 	if (r == 0)
 		r = hub_selection_create(api_hub(req), id, (uint32_t)volume, format, list.paths, list.count, &s, &e);
 	if (r == 0)
-		put_selection(http_json(resp, 201), &s);
+		put_selection(http_json(resp, 201), api_hub(req), &s);
+	else
+		api_error(resp, &e);
+	free(list.paths);
+	buf_free(&list.bytes);
+}
+
+void api_archive_add(struct http_request *req, struct http_response *resp)
+{
+	struct err e = ERR_INIT;
+	CLEANUP(request_json_free_p) struct request_json *body = NULL;
+	struct path_array list = {.bytes = BUF_INIT(PATHS_BYTES_MAX)};
+	const char *id;
+	struct hub_selection s;
+	int r = http_param_string(req, "archive_id", &id, &e);
+	if (r == 0)
+		r = api_body(req, &body, &e);
+	if (r == 0)
+		r = parse_paths(body, &list, &e);
+	if (r == 0)
+		r = hub_selection_add(api_hub(req), id, list.paths, list.count, &s, &e);
+	if (r == 0)
+		put_selection(http_json(resp, 200), api_hub(req), &s);
 	else
 		api_error(resp, &e);
 	free(list.paths);
@@ -122,7 +164,7 @@ void api_archive_get(struct http_request *req, struct http_response *resp)
 	if (http_param_string(req, "archive_id", &id, &e) < 0 || hub_selection_get(api_hub(req), id, &s, &e) < 0)
 		api_error(resp, &e);
 	else
-		put_selection(http_json(resp, 200), &s);
+		put_selection(http_json(resp, 200), api_hub(req), &s);
 }
 
 void api_archive_cancel(struct http_request *req, struct http_response *resp)

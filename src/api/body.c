@@ -18,11 +18,15 @@ struct body {
 
 static bool go_on(struct body *b)
 {
-	if (!b->s.selection[0])
+	if (!b->s.selection[0] && !b->s.tracked)
 		return true;
-	struct stream_progress p = stream_progress(b->s.stream);
-	if (hub_selection_progress(b->s.hub, b->s.selection, &p))
+	if (b->s.selection[0]) {
+		struct stream_progress p = stream_progress(b->s.stream);
+		if (hub_selection_progress(b->s.hub, b->s.selection, &p))
+			return true;
+	} else if (tracked_progress(b->s.tracked, b->s.track, b->s.at)) {
 		return true;
+	}
 	(void)err_set(&b->error, ERR_CANCELLED, "api", "cancelled");
 	return false;
 }
@@ -34,6 +38,7 @@ static ssize_t body_read(void *arg, void *to, size_t max)
 		size_t n = min_size(max, b->first_len - b->first_sent);
 		memcpy(to, b->first + b->first_sent, n);
 		b->first_sent += n;
+		b->s.at += n;
 		return (ssize_t)n;
 	}
 	if (b->ended)
@@ -44,6 +49,7 @@ static ssize_t body_read(void *arg, void *to, size_t max)
 	if (n == STREAM_WAIT)
 		return HTTP_BODY_WAIT;
 	b->ended = n == STREAM_END;
+	b->s.at += n > 0 ? (uint64_t)n : 0;
 	return n < 0 ? HTTP_BODY_FAILED : n;
 }
 
@@ -66,9 +72,14 @@ static void body_close(void *arg, bool completed)
 	if (b->s.selection[0]) {
 		struct stream_progress p = stream_progress(b->s.stream);
 		(void)hub_selection_progress(b->s.hub, b->s.selection, &p);
+		hub_selection_keep_lost(b->s.hub, b->s.selection, b->s.stream);
 		if (!completed && b->error.code == 0)
 			(void)err_set(&b->error, ERR_CANCELLED, "api", "the download was broken off by the client");
 		hub_selection_end(b->s.hub, b->s.selection, completed ? NULL : &b->error);
+	}
+	if (b->s.tracked) {
+		(void)tracked_progress(b->s.tracked, b->s.track, b->s.at);
+		tracked_end(b->s.tracked, b->s.track, completed ? NULL : &b->error);
 	}
 	stream_close(b->s.stream);
 	hub_use_release(b->s.use);
@@ -81,6 +92,8 @@ static void give_up(const struct api_stream *s, const struct err *why)
 {
 	if (s->selection[0])
 		hub_selection_end(s->hub, s->selection, why);
+	if (s->tracked)
+		tracked_end(s->tracked, s->track, why);
 	stream_close(s->stream);
 	hub_use_release(s->use);
 }

@@ -142,7 +142,9 @@ static const char *set_disposition(struct http_response *resp, const struct file
 	return type;
 }
 
-static void send_file(struct http_request *req, struct http_response *resp, struct file *f, bool shown)
+/* track: under which name its progress is asked for, "" for none. */
+static void send_file(struct http_request *req, struct http_response *resp, struct file *f, bool shown,
+                      const char *track)
 {
 	struct http_entity entity = {
 		.size = f->size,
@@ -164,6 +166,12 @@ static void send_file(struct http_request *req, struct http_response *resp, stru
 	}
 	if (http_is_head(req))
 		s.counts = false;
+	else if (track[0] && api_track(req, track, range.off, f->size, &s, &e) < 0) {
+		stream_close(s.stream);
+		hub_use_release(f->use);
+		api_error(resp, &e);
+		return;
+	}
 	api_stream_answer(resp, http_status_get(resp), type, range.len, &s);
 }
 
@@ -173,18 +181,21 @@ void api_download(struct http_request *req, struct http_response *resp)
 	CLEANUP(buf_free) struct buf bytes = BUF_INIT(WIRE_PATH_MAX * 4);
 	CLEANUP(buf_free) struct buf stream = BUF_INIT(STREAM_NAME_MAX);
 	struct file f = {0};
-	const char *disposition;
+	const char *disposition, *track = "";
 	int r = http_query_string(req, "disposition", "attachment", &disposition, &e);
+	if (r == 0)
+		r = http_query_string(req, "track", "", &track, &e);
 	if (r == 0 && strcmp(disposition, "inline") != 0 && strcmp(disposition, "attachment") != 0)
 		r = err_set(&e, ERR_INVALID, "api", "\"disposition\" is inline or attachment");
 	if (r == 0)
 		r = find_file(req, &bytes, &stream, &f, &e);
 	if (r < 0) {
+		api_track_failed(req, track, &e);
 		hub_use_release(f.use);
 		api_error(resp, &e);
 		return;
 	}
-	send_file(req, resp, &f, strcmp(disposition, "inline") == 0);
+	send_file(req, resp, &f, strcmp(disposition, "inline") == 0, track);
 }
 
 /* --- download-directory --------------------------------------------------------------------------- */

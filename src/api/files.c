@@ -164,7 +164,9 @@ static int parse_cursor(const char *text, struct list_query *q, struct err *e)
 
 static int parse_list(const struct http_request *req, struct list_query *q, struct err *e)
 {
-	static const char *const sorts[] = {[WIRE_SORT_NAME] = "name", [WIRE_SORT_SIZE] = "size", [WIRE_SORT_MTIME] = "modified"};
+	enum { SORTS = WIRE_SORT_OWNER + 1 };
+	static const char *const sorts[SORTS] = {[WIRE_SORT_NAME] = "name", [WIRE_SORT_SIZE] = "size", [WIRE_SORT_MTIME] = "modified",
+	                                    [WIRE_SORT_MODE] = "mode", [WIRE_SORT_OWNER] = "owner"};
 	const char *cursor;
 	*q = (struct list_query){0};
 	int r = http_query_string(req, "sort", "name", &q->sort, e);
@@ -177,10 +179,10 @@ static int parse_list(const struct http_request *req, struct list_query *q, stru
 	if (r < 0)
 		return r;
 	unsigned i = 0;
-	while (i < 3 && strcmp(q->sort, sorts[i]) != 0)
+	while (i < SORTS && strcmp(q->sort, sorts[i]) != 0)
 		i++;
-	if (i == 3)
-		return err_set(e, ERR_INVALID, "api", "\"sort\" is name, size or modified");
+	if (i == SORTS)
+		return err_set(e, ERR_INVALID, "api", "\"sort\" is name, size, modified, mode or owner");
 	q->opt.sort = (enum wire_sort)i;
 	q->opt.descending = strcmp(q->order, "desc") == 0;
 	if (!q->opt.descending && strcmp(q->order, "asc") != 0)

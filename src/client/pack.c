@@ -14,7 +14,8 @@
 
 enum {
 	PATH_TEXT_MAX = 64 << 10,
-	BODY_MAX = 64 << 20,
+	BODY_MAX = 1 << 20,              /* what the hub takes */
+	PART_MAX = 512 << 10,            /* a request's paths, but the last of them */
 	ASK_TIMES = 50,                  /* for an account that is not closed yet, */
 	ASK_MS = 100,                    /* so long apart */
 };
@@ -87,30 +88,53 @@ static void choose_name(const struct get *g, const char *format, struct buf *to)
 
 /* --- the calls ------------------------------------------------------------------------------------ */
 
-static int make_selection(const struct get *g, struct pack *p, struct err *e)
+/* Puts the paths from *at on into a list, as many as one request takes; moves *at behind them. */
+static void put_paths(const struct get *g, struct json *j, const struct buf *body, size_t *at)
+{
+	json_key(j, "paths");
+	json_array(j);
+	for (size_t first = *at; *at < g->count && (*at == first || body->len < PART_MAX); ++*at)
+		json_string(j, g->paths[*at]);
+	json_array_end(j);
+}
+
+/* The selection of the first paths when nothing was made yet, else further paths for it. */
+static int send_paths(const struct get *g, struct pack *p, size_t *at, struct err *e)
 {
 	CLEANUP(buf_free) struct buf path = BUF_INIT(PATH_TEXT_MAX);
 	CLEANUP(buf_free) struct buf body = BUF_INIT(BODY_MAX);
 	struct json j = json_init(&body);
 	json_object(&j);
-	json_key(&j, "paths");
-	json_array(&j);
-	for (size_t i = 0; i < g->count; i++)
-		json_string(&j, g->paths[i]);
-	json_array_end(&j);
-	json_key_string(&j, "format", p->format);
-	if (g->args->volume) {
-		json_key(&j, "volume");
-		json_raw(&j, g->args->volume, strlen(g->args->volume));
+	put_paths(g, &j, &body, at);
+	if (p->made) {
+		api_path(&path, "/restore/archives/%s/paths", doc_text(p->made, "archive_id"));
+	} else {
+		api_path(&path, "/restore/%s/archives", g->mount_id);
+		json_key_string(&j, "format", p->format);
+		if (g->args->volume) {
+			json_key(&j, "volume");
+			json_raw(&j, g->args->volume, strlen(g->args->volume));
+		}
 	}
 	json_object_end(&j);
-	api_path(&path, "/restore/%s/archives", g->mount_id);
 	struct call call = {.method = "POST", .path = buf_str(&path), .body = buf_str(&body)};
+	struct doc *answer = NULL;
 	int r = buf_ok(&body, "client", e);
 	if (r == 0)
-		r = client_call(g->client, &call, &p->made, NULL, NULL, e);
-	if (r == 0)
-		p->total = (uint64_t)doc_number(p->made, "bytes", 0);
+		r = client_call(g->client, &call, &answer, NULL, NULL, e);
+	if (r < 0)
+		return r;
+	doc_free(p->made);
+	p->made = answer;
+	return 0;
+}
+
+static int make_selection(const struct get *g, struct pack *p, struct err *e)
+{
+	int r = 0;
+	for (size_t at = 0; at < g->count && r == 0;)
+		r = send_paths(g, p, &at, e);
+	p->total = (uint64_t)doc_number(p->made, "bytes", 0);
 	return r;
 }
 
@@ -156,6 +180,19 @@ static int check_account(const struct pack *p, struct err *e)
 	               doc_has(p->account, "error") ? doc_text(p->account, "error") : doc_text(p->account, "state"));
 }
 
+/* Which, and why: those that the hub names. */
+static void name_errors(const struct doc *account)
+{
+	int64_t errors = doc_number(account, "errors", 0);
+	size_t count = doc_count(account, "error_entries");
+	for (size_t i = 0; i < count; i++) {
+		const struct doc *en = doc_at(account, "error_entries", i);
+		complain("%s: %s", doc_text(en, "path"), doc_text(en, "message"));
+	}
+	if (count > 0 && errors > (int64_t)count)
+		complain("… and %" PRId64 " more", errors - (int64_t)count);
+}
+
 /* --- all of it ------------------------------------------------------------------------------------ */
 
 static int report(const struct get *g, const struct pack *p)
@@ -166,6 +203,7 @@ static int report(const struct get *g, const struct pack *p)
 		print_name(stdout, p->part.path);
 		(void)printf("  %s\n", size_text(size, (int64_t)p->part.at));
 	}
+	name_errors(p->account);
 	if (errors == 0)
 		return CLIENT_OK;
 	complain("%" PRId64 " of %" PRId64

@@ -116,6 +116,7 @@ static void service_stop(struct service *s)
 	hub_close(s->api.hub);
 	auth_close(s->api.auth);
 	sessions_free(s->api.sessions);
+	tracked_free(s->api.tracked);
 	web_close(s->api.web);
 }
 
@@ -161,6 +162,8 @@ static int service_start(struct service *s, const struct hub_options *o, struct 
 		r = auth_open(o->data_dir, &s->api.auth, e);
 	if (r == 0)
 		r = sessions_new(&s->api.sessions, e);
+	if (r == 0)
+		r = tracked_new(&s->api.tracked, e);
 	if (r == 0)
 		r = open_page(o->web_dir, &s->api.web, e);
 	if (r == 0)

@@ -29,7 +29,7 @@ enum {
 	HTTP_URI_MAX = 16 << 10,           /* bytes of a request target; longer: 414 */
 	HTTP_QUERY_MAX = 64,               /* parameters in a query; more: 400 */
 	HTTP_PARAMS_MAX = 8,               /* {parameters} in a route */
-	HTTP_SEGMENTS_MAX = 64,            /* segments of a path; more: 404 */
+	HTTP_SEGMENTS_MAX = 64,            /* segments that routes can tell apart; further ones only {name*} takes */
 	HTTP_BUFFER_MAX = 256 << 20,       /* bytes of a body made in memory */
 	HTTP_HEADERS_MAX = 32,             /* of a response */
 	HTTP_JOBS_MAX = 64,                /* handlers that run at once; further ones queue */

@@ -15,6 +15,7 @@ struct segments {
 	struct http_text text[HTTP_SEGMENTS_MAX];
 	const char *raw[HTTP_SEGMENTS_MAX];        /* where each begins in the target */
 	unsigned count;
+	bool more;                                 /* there are further ones, which only {name*} can take */
 };
 
 /* The next part of a pattern; false at its end. */
@@ -47,7 +48,7 @@ static bool matches(const char *pattern, const struct segments *segs)
 		if (part.kind == PART_PARAM ? t->len == 0 : t->len != part.len || memcmp(t->s, part.s, part.len) != 0)
 			return false;
 	}
-	return i == segs->count;
+	return i == segs->count && !segs->more;
 }
 
 /* Whether pattern a is to be preferred to b, both matching. */
@@ -69,12 +70,16 @@ static bool split_path(struct http_request *r, struct segments *segs)
 	const char *p = request_raw_path(r, &len);
 	const char *end = p + len;
 	segs->count = 0;
+	segs->more = false;
 	while (p < end && *p == '/') {
 		p++;
 		const char *slash = memchr(p, '/', (size_t)(end - p));
 		size_t n = (size_t)((slash ? slash : end) - p);
-		if (segs->count == HTTP_SEGMENTS_MAX)
-			return false;
+		if (segs->count == HTTP_SEGMENTS_MAX) {
+			/* The whole path was decoded when the request was parsed. */
+			segs->more = true;
+			return true;
+		}
 		segs->raw[segs->count] = p;
 		if (!request_decode(r, p, n, false, &segs->text[segs->count]))
 			return false;

@@ -36,7 +36,7 @@ enum {
 	HUB_WORKER_IDLE_S = 300,         /* a worker nobody asked for so long is ended; its mount stays */
 	HUB_MEASURE_TIMEOUT_MS = 60000,
 	HUB_SELECTIONS_MAX = 1000,
-	HUB_SELECTION_PATHS_MAX = 100000,
+	HUB_SELECTION_PATHS_MAX = 300000,
 };
 
 /* 0 stands for the defaults above. */
@@ -178,6 +178,9 @@ struct hub_selection {
 /* Counts what the paths hold (up to HUB_MEASURE_TIMEOUT_MS). Paths are raw bytes, copied. */
 int hub_selection_create(struct hub *h, const char *mount_id, uint32_t volume, const char *format,
                          const struct session_path *paths, size_t path_count, struct hub_selection *ret, struct err *e);
+/* Adds further paths to one that was not fetched yet. ERR_CONFLICT: it was. ERR_LIMIT: more than HUB_SELECTION_PATHS_MAX. */
+int hub_selection_add(struct hub *h, const char *id, const struct session_path *paths, size_t path_count,
+                      struct hub_selection *ret, struct err *e);
 /* ERR_ARCHIVE_NOT_FOUND. */
 int hub_selection_get(struct hub *h, const char *id, struct hub_selection *ret, struct err *e);
 /* Breaks off its download, if one runs, and forgets it. */
@@ -188,6 +191,10 @@ int hub_selection_cancel(struct hub *h, const char *id, struct err *e);
 int hub_selection_begin(struct hub *h, const char *id, struct hub_use **ret_use, struct stream **ret, struct err *e);
 /* True while it may go on; false after hub_selection_cancel. */
 bool hub_selection_progress(struct hub *h, const char *id, const struct stream_progress *p);
+/* Keeps what the archive's stream lost; before hub_selection_end. */
+void hub_selection_keep_lost(struct hub *h, const char *id, struct stream *st);
+/* Appends it, for stream_lost_next(). */
+void hub_selection_lost(struct hub *h, const char *id, struct buf *to);
 void hub_selection_end(struct hub *h, const char *id, const struct err *why /* NULL: complete */);
 
 #endif

@@ -34,6 +34,7 @@ struct selection {
 	struct hub_selection shown;
 	struct buf paths;                /* u32 length and bytes, one after the other */
 	size_t path_count;
+	struct buf lost;                 /* see stream_lost() */
 	int64_t used_at;
 	bool cancelled;
 };

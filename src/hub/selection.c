@@ -30,6 +30,7 @@ static void selection_free(struct selection *s)
 	if (!s)
 		return;
 	buf_free(&s->paths);
+	buf_free(&s->lost);
 	free(s);
 }
 
@@ -82,14 +83,13 @@ void hub_selections_expire(struct hub *h)
 
 static int copy_paths(struct selection *s, const struct session_path *paths, size_t count, struct err *e)
 {
-	s->paths = BUF_INIT(SELECTION_BYTES_MAX);
 	for (size_t i = 0; i < count; i++) {
 		uint8_t len[4];
 		put_le32(len, (uint32_t)paths[i].len);
 		buf_add(&s->paths, len, sizeof(len));
 		buf_add(&s->paths, paths[i].path, paths[i].len);
 	}
-	s->path_count = count;
+	s->path_count += count;
 	return buf_ok(&s->paths, "hub", e);
 }
 
@@ -118,6 +118,8 @@ int hub_selection_create(struct hub *h, const char *mount_id, uint32_t volume, c
 	struct selection *s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_no_memory(e, "hub");
+	s->paths = BUF_INIT(SELECTION_BYTES_MAX);
+	s->lost = BUF_INIT(STREAM_LOST_BYTES_MAX);
 	r = session_measure(use->session, volume, paths, path_count, HUB_MEASURE_TIMEOUT_MS, &s->shown.total, e);
 	if (r == 0)
 		r = uuid_make(s->shown.id, e);
@@ -144,6 +146,52 @@ int hub_selection_create(struct hub *h, const char *mount_id, uint32_t volume, c
 		return 0;
 	selection_free(s);
 	return err_set(e, ERR_LIMIT, "hub", "%d archives are prepared already; download or cancel some", HUB_SELECTIONS_MAX);
+}
+
+static void add_measure(struct session_measure *to, const struct session_measure *m)
+{
+	to->files += m->files;
+	to->directories += m->directories;
+	to->others += m->others;
+	to->bytes += m->bytes;
+	to->errors += m->errors;
+}
+
+static int add_locked(struct selection *s, const struct session_path *paths, size_t count,
+                      const struct session_measure *more, struct err *e)
+{
+	if (s->shown.state != HUB_SELECTION_READY)
+		return err_set(e, ERR_CONFLICT, "hub", "this archive is being downloaded, or was; make a new one");
+	if (count > HUB_SELECTION_PATHS_MAX - s->path_count)
+		return err_set(e, ERR_LIMIT, "hub", "an archive takes at most %d paths", HUB_SELECTION_PATHS_MAX);
+	int r = copy_paths(s, paths, count, e);
+	if (r < 0)
+		return r;
+	add_measure(&s->shown.total, more);
+	s->used_at = hub_now_us();
+	return 0;
+}
+
+int hub_selection_add(struct hub *h, const char *id, const struct session_path *paths, size_t path_count,
+                      struct hub_selection *ret, struct err *e)
+{
+	struct hub_selection sel;
+	struct session_measure more;
+	CLEANUP(hub_use_release_p) struct hub_use *use = NULL;
+	int r = hub_selection_get(h, id, &sel, e);
+	if (r == 0)
+		r = hub_use(h, sel.mount_id, &use, e);
+	if (r == 0)
+		r = session_measure(use->session, sel.volume, paths, path_count, HUB_MEASURE_TIMEOUT_MS, &more, e);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&h->lock);
+	struct selection *s = *find_locked(h, id);
+	r = s ? add_locked(s, paths, path_count, &more, e) : not_found(e);
+	if (r == 0)
+		*ret = s->shown;
+	pthread_mutex_unlock(&h->lock);
+	return r;
 }
 
 int hub_selection_get(struct hub *h, const char *id, struct hub_selection *ret, struct err *e)
@@ -189,6 +237,7 @@ static int claim(struct hub *h, const char *id, struct hub_selection *ret, struc
 		s->shown.state = HUB_SELECTION_RUNNING;
 		s->shown.done = (struct stream_progress){0};
 		s->shown.error[0] = '\0';
+		buf_reset(&s->lost);
 		s->used_at = hub_now_us();
 		*ret = s->shown;
 	}
@@ -226,6 +275,30 @@ bool hub_selection_progress(struct hub *h, const char *id, const struct stream_p
 		s->shown.done = *p;
 	pthread_mutex_unlock(&h->lock);
 	return go_on;
+}
+
+void hub_selection_lost(struct hub *h, const char *id, struct buf *to)
+{
+	pthread_mutex_lock(&h->lock);
+	struct selection *s = *find_locked(h, id);
+	if (s)
+		buf_add(to, s->lost.data, s->lost.len);
+	pthread_mutex_unlock(&h->lock);
+}
+
+void hub_selection_keep_lost(struct hub *h, const char *id, struct stream *st)
+{
+	struct buf lost = BUF_INIT(STREAM_LOST_BYTES_MAX);
+	stream_lost(st, &lost);
+	pthread_mutex_lock(&h->lock);
+	struct selection *s = *find_locked(h, id);
+	if (s) {
+		buf_free(&s->lost);
+		s->lost = lost;
+		lost = BUF_INIT(0);
+	}
+	pthread_mutex_unlock(&h->lock);
+	buf_free(&lost);
 }
 
 void hub_selection_end(struct hub *h, const char *id, const struct err *why)

@@ -118,6 +118,8 @@ void stream_wake(struct stream *st);
 void stream_check_stall(struct stream *st, uint64_t now);
 /* A PROGRESS frame, under session.lock. */
 void stream_note_progress(struct stream *st, struct rdr *r);
+/* A LOST frame, under session.lock. False: it breaks its form, or there are too many. */
+bool stream_note_lost(struct stream *st, struct rdr *r);
 /* What came through the stream makes no sense: ends its session. Fills *e. */
 int stream_broken(struct stream *st, struct err *e, const char *what);
 /* Makes the waiting reader look again, from any thread. */

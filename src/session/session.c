@@ -176,7 +176,7 @@ static bool drop_leftover_locked(struct session *s, const struct wire_frame *f)
 	while (*at && (*at)->request != f->request)
 		at = &(*at)->next;
 	struct leftover *l = *at;
-	if (l && f->type != WIRE_PROGRESS) {
+	if (l && f->type != WIRE_PROGRESS && f->type != WIRE_LOST) {
 		*at = l->next;
 		free(l);
 	}
@@ -191,12 +191,18 @@ static void deliver_locked(struct session *s, struct wire_frame *f)
 		p = p->next;
 	if (!p && drop_leftover_locked(s, f))
 		return;
-	if (!p || p->done || (f->type == WIRE_PROGRESS && !p->stream)) {
+	bool on_the_way = f->type == WIRE_PROGRESS || f->type == WIRE_LOST;
+	if (!p || p->done || (on_the_way && !p->stream)) {
 		fail_locked(s, ERR_WORKER_PROTOCOL, "the worker was stopped: it answered what nobody asked");
 		return;
 	}
 	if (f->type == WIRE_PROGRESS) {
 		stream_note_progress(p->stream, &f->payload);
+		return;
+	}
+	if (f->type == WIRE_LOST) {
+		if (!stream_note_lost(p->stream, &f->payload))
+			fail_locked(s, ERR_WORKER_PROTOCOL, "the worker was stopped: it named a lost entry in a wrong way");
 		return;
 	}
 	p->done = true;

@@ -179,6 +179,22 @@ struct stream_progress {
 struct stream_progress stream_progress(struct stream *st);
 /* After STREAM_END of an archive or manifest: entries that could not be read. */
 uint64_t stream_error_entries(struct stream *st);
+
+enum { STREAM_LOST_BYTES_MAX = 512 << 10, STREAM_LOST_CODE_MAX = 32 };
+
+/* Of an archive: the first of the entries that it does not hold, or not whole (at most WIRE_LOST_MAX of them, in
+ * STREAM_LOST_BYTES_MAX). */
+struct stream_lost_entry {
+	const char *path;                        /* raw bytes, inside the buffer read from */
+	size_t path_len;
+	char code[STREAM_LOST_CODE_MAX];         /* name of an error code, or "SKIPPED": the format has no place for such */
+	char msg[ERR_MSG_MAX];
+};
+
+/* Appends those known so far, to be read by stream_lost_next. */
+void stream_lost(struct stream *st, struct buf *to);
+/* False: there are no more. */
+bool stream_lost_next(struct rdr *r, struct stream_lost_entry *ret);
 /* Cancels what still runs and frees. No wake comes afterwards. NULL is fine. */
 void stream_close(struct stream *st);
 CLEANUP_DEFINE(stream_close, struct stream *)

@@ -30,6 +30,8 @@ struct stream {
 	struct err failed;               /* sticky */
 	bool ended;
 	uint64_t error_entries;
+	struct buf lost;                 /* under session.lock: for each entry path, code and message, as in the frame */
+	unsigned lost_count;
 	_Atomic uint64_t progress_files, progress_bytes, progress_errors;
 	_Atomic uint64_t moved_ms;       /* last sign of life */
 	pthread_mutex_t wake_lock;
@@ -50,6 +52,43 @@ void stream_note_progress(struct stream *st, struct rdr *r)
 	atomic_store(&st->progress_bytes, rdr_le64(r));
 	atomic_store(&st->progress_errors, rdr_le64(r));
 	atomic_store(&st->moved_ms, now_ms());
+}
+
+bool stream_note_lost(struct stream *st, struct rdr *r)
+{
+	char code[STREAM_LOST_CODE_MAX], msg[ERR_MSG_MAX];
+	size_t path_len;
+	const char *path = wire_get_str(r, WIRE_PATH_MAX, &path_len);
+	wire_get_cstr(r, code, sizeof(code));
+	wire_get_cstr(r, msg, sizeof(msg));
+	if (r->bad || ++st->lost_count > WIRE_LOST_MAX)
+		return false;
+	wire_make_text(code);
+	wire_make_text(msg);
+	/* Of very long paths fewer fit; their number is known all the same. */
+	if (path_len + sizeof(code) + sizeof(msg) + 12 > st->lost.max - st->lost.len)
+		return true;
+	wire_put_str(&st->lost, path, path_len);
+	wire_put_cstr(&st->lost, code);
+	wire_put_cstr(&st->lost, msg);
+	return true;
+}
+
+void stream_lost(struct stream *st, struct buf *to)
+{
+	pthread_mutex_lock(&st->session->lock);
+	buf_add(to, st->lost.data, st->lost.len);
+	pthread_mutex_unlock(&st->session->lock);
+}
+
+bool stream_lost_next(struct rdr *r, struct stream_lost_entry *ret)
+{
+	if (r->bad || rdr_left(r) == 0)
+		return false;
+	ret->path = wire_get_str(r, WIRE_PATH_MAX, &ret->path_len);
+	wire_get_cstr(r, ret->code, sizeof(ret->code));
+	wire_get_cstr(r, ret->msg, sizeof(ret->msg));
+	return !r->bad;
 }
 
 struct stream_progress stream_progress(struct stream *st)
@@ -102,6 +141,7 @@ static void stream_free(struct stream *st)
 		return;
 	ring_release(&st->ring);
 	buf_free(&st->pending.answer);
+	buf_free(&st->lost);
 	session_unref(st->session);
 	(void)pthread_mutex_destroy(&st->wake_lock);
 	free(st);
@@ -115,6 +155,7 @@ int stream_begin(struct session *s, struct buf *b, int extra, struct stream **re
 	st->ring = RING_NONE;
 	st->session = session_ref(s);
 	st->pending = (struct pending){.answer = BUF_INIT(WIRE_FRAME_MAX), .stream = st};
+	st->lost = BUF_INIT(STREAM_LOST_BYTES_MAX);
 	(void)pthread_mutex_init(&st->wake_lock, NULL);
 	atomic_store(&st->moved_ms, now_ms());
 	int r = ring_create(&st->ring, e);

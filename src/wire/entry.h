@@ -82,6 +82,8 @@ enum wire_sort {
 	WIRE_SORT_NAME,
 	WIRE_SORT_SIZE,
 	WIRE_SORT_MTIME,
+	WIRE_SORT_MODE,
+	WIRE_SORT_OWNER,
 };
 
 /* A volume, as VOLUME_LIST carries them. */

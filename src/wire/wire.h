@@ -31,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 
 enum {
 	WIRE_FRAME_MAX = 64 << 10,
@@ -40,6 +40,7 @@ enum {
 	WIRE_FDS_MAX = 4,
 	WIRE_CONTROL_FD = 3,         /* where a worker finds its socket; 0 and 1 are /dev/null, 2 its log pipe */
 	WIRE_PATH_MAX = 32768,       /* = FS_PATH_MAX */
+	WIRE_LOST_MAX = 1000,        /* LOST frames of an archive: entries it could not hold, by name */
 	WIRE_WARNINGS_MAX = 16,
 	WIRE_WARNING_LEN = 512,
 	WIRE_KEY_MAX = 512,          /* = VOLUME_MASTER_KEY_MAX */
@@ -84,6 +85,7 @@ enum wire_direction {
 	X(STAT_INFO,  37, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PAYLOAD_MAX, 0)                  \
 	X(MEASURED,   38, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0)                                \
 	X(PROGRESS,   39, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0)                                \
+	X(LOST,       43, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 1024, 0)              \
 	X(DONE,       40, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0)                                \
 	X(UNLOCKED,   42, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 32768, 0)                             \
 	X(ERROR,      41, WIRE_TO_CLIENT, WIRE_PHASE_ANY, 1024, 0)

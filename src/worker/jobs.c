@@ -49,6 +49,16 @@ void job_progress(struct job *j, uint64_t files, uint64_t bytes, uint64_t errors
 	job_send(j, &b);
 }
 
+void job_lost(struct job *j, const char *path, const char *code, const char *msg)
+{
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_LOST, j->request);
+	wire_put_str(&b, path, min_size(strlen(path), WIRE_PATH_MAX));
+	wire_put_cstr(&b, code);
+	wire_put_cstr(&b, msg);
+	job_send(j, &b);
+}
+
 static void send_done(struct job *j)
 {
 	ring_flush(&j->out.ring);

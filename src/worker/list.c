@@ -44,7 +44,7 @@ static int parse(struct job *j, struct list_request *q, struct err *e)
 	q->first = rdr_le64(&j->rd);
 	q->limit = rdr_le64(&j->rd);
 	q->path = wire_get_str(&j->rd, WIRE_PATH_MAX, &q->path_len);
-	if (j->rd.bad || q->sort > WIRE_SORT_MTIME)
+	if (j->rd.bad || q->sort > WIRE_SORT_OWNER)
 		return err_set(e, ERR_INVALID, "worker", "a LIST request that cannot be read");
 	return 0;
 }

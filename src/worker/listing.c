@@ -149,6 +149,20 @@ static int by_place(const void *a, const void *b)
 	return listing_place_order(&((const struct listing_item *)a)->id, &((const struct listing_item *)b)->id);
 }
 
+static uint64_t sort_key(const struct fs_stat *st, enum wire_sort sort)
+{
+	switch (sort) {
+	case WIRE_SORT_SIZE:
+		return st->size;
+	case WIRE_SORT_MODE:
+		return st->mode & 07777;
+	case WIRE_SORT_OWNER:
+		return (uint64_t)st->uid << 32 | st->gid;
+	default:
+		return (uint64_t)st->mtime.sec ^ UINT64_C(1) << 63;
+	}
+}
+
 static int fill_keys(struct listing *l, enum wire_sort sort, const atomic_bool *cancelled, struct err *e)
 {
 	if (l->count > 1)
@@ -162,12 +176,7 @@ static int fill_keys(struct listing *l, enum wire_sort sort, const atomic_bool *
 		struct fs_stat st;
 		struct err ignored = ERR_INIT;
 		/* What cannot be read sorts as nothing; it says why when it is shown. */
-		if (fs_stat(l->fs, it->id, &st, &ignored) < 0)
-			it->key = 0;
-		else if (sort == WIRE_SORT_SIZE)
-			it->key = st.size;
-		else
-			it->key = (uint64_t)st.mtime.sec ^ UINT64_C(1) << 63;
+		it->key = fs_stat(l->fs, it->id, &st, &ignored) < 0 ? 0 : sort_key(&st, sort);
 	}
 	return 0;
 }

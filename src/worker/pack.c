@@ -35,6 +35,7 @@ struct pack {
 	size_t strip;                    /* bytes of the path in front of what the archive shows */
 	uint64_t files, bytes;
 	struct buf errors;               /* text of RESTORE-ERRORS.txt */
+	unsigned lost;                   /* LOST frames sent */
 	struct link *links[LINKS_BUCKETS];
 	size_t link_bytes;
 	struct buf target;               /* of the current symlink */
@@ -50,6 +51,10 @@ struct pack {
 
 static void note(struct pack *p, const char *path, const char *code, const char *msg)
 {
+	if (p->lost < WIRE_LOST_MAX) {
+		p->lost++;
+		job_lost(p->job, path, code, msg);
+	}
 	if (p->errors.len + strlen(path) + 1024 > ERRORS_TEXT_MAX)
 		return;
 	buf_addf(&p->errors, "%s: %s: %s\n", path, code, msg);

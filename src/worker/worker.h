@@ -131,6 +131,8 @@ int worker_main(void);
 void job_send(struct job *j, struct buf *b);
 void job_error(struct job *j, const struct err *why);
 void job_progress(struct job *j, uint64_t files, uint64_t bytes, uint64_t errors);
+/* An entry that an archive does not hold, and why. */
+void job_lost(struct job *j, const char *path, const char *code, const char *msg);
 uint64_t worker_now_ms(void);
 /* The warnings of the disks and of the filesystems opened so far, as OPENED and UNLOCKED carry them. */
 void job_put_warnings(struct buf *b, const struct disks *d);

@@ -272,9 +272,9 @@ class Archives(Case):
                                                           "url": "/api/v1/restore/archives/a-1/download"}))
         self.hub.on("GET", "/restore/archives/a-1/download", lambda h: h.chunked(200, [self.ZIP]))
 
-    def account(self, state, errors=0, error=None):
+    def account(self, state, errors=0, error=None, entries=()):
         self.hub.on("GET", "/restore/archives/a-1", (200, {"archive_id": "a-1", "state": state, "errors": errors, "entries": 3,
-                                                           "error": error}))
+                                                           "error": error, "error_entries": list(entries)}))
 
     def made(self):
         return json.loads([r for r in self.hub.asked if r.method == "POST"][-1].body)
@@ -313,6 +313,23 @@ class Archives(Case):
         self.run_client("get", "m", "/x/d", status=1)
         self.assertIn("2 of 3 entries could not be read; RESTORE-ERRORS.txt", self.err)
         self.assertEqual(self.files(), ["d.zip"])
+
+    def test_they_are_named(self):
+        self.account("complete", errors=3, entries=[{"path": "/x/a\x1b", "code": "FILE_CORRUPT", "message": "bad block"},
+                                                    {"path": "/x/b", "code": "IO_ERROR", "message": "no answer"}])
+        self.run_client("get", "m", "/x/d", status=1)
+        self.assertIn("/x/a\\x1b: bad block\n", self.err)
+        self.assertIn("/x/b: no answer\n", self.err)
+        self.assertIn("… and 1 more\n", self.err)
+
+    def test_more_paths_than_one_request_takes(self):
+        self.hub.on("POST", "/restore/archives/a-1/paths", (200, {"archive_id": "a-1", "entries": 3, "bytes": 100000,
+                                                                  "url": "/api/v1/restore/archives/a-1/download"}))
+        paths = ["/%06d%s" % (i, "x" * 1000) for i in range(1200)]
+        self.run_client("get", "m", *paths)
+        sent = [json.loads(r.body)["paths"] for r in self.hub.asked if r.method == "POST"]
+        self.assertEqual(sum(sent, []), paths)
+        self.assertTrue(1 < len(sent) <= 4)
 
     def test_the_account_may_close_late(self):
         states = ["running", "running", "complete"]

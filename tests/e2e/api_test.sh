@@ -74,6 +74,8 @@ while :; do
 done
 is "pages make the whole" "${P#,}" "$N"
 is "by size, descending" "$(api "/restore/$M/files?path=/etc&sort=size&order=desc" | jq '[.files[] | select(.type == "file") | .size] | . == (sort | reverse)')" true
+is "by mode" "$(api "/restore/$M/files?path=/etc&sort=mode" | jq '[.files[] | select(.type == "file") | .mode] | . == sort and length > 2')" true
+is "by owner, descending" "$(api "/restore/$M/files?path=/home&sort=owner&order=desc" | jq '[.files[] | .uid] | . == (sort | reverse) and length > 1')" true
 expect "a cursor of another listing" 400 INVALID_ARGUMENT "/restore/$M/files?path=/etc&sort=size&cursor=name.asc.1"
 is "file-info knows the inode's story" "$(api "/restore/$M/file-info?path=/home/ben/photo-copy.raw" | jq -c '[.type, .size, .links]')" '["file",3000000,2]'
 is "file-info shows the link" "$(api "/restore/$M/file-info?path=/home/ben/shared" | jq -r .link_target)" ../anna/documents
@@ -113,6 +115,31 @@ A=$(api "/restore/$M/archives" -d '{"paths":["/etc/hostname","/home/anna"],"form
 is "a selection is counted" "$(jq -c '[.entries, .state]' <<<"$A")" '[5,"ready"]'
 like "… fetched by a plain GET" "$(curl -s -H "Authorization: Bearer $TOKEN" "${URL%/api/v1}$(jq -r .url <<<"$A")" | tar t | sort | tr '\n' ' ')" 'anna/ .*hostname'
 is "… and is complete" "$(api "/restore/archives/$(jq -r .archive_id <<<"$A")" | jq -r .state)" complete
+expect "… which takes no further paths" 409 CONFLICT "/restore/archives/$(jq -r .archive_id <<<"$A")/paths" -d '{"paths":["/etc"]}'
+A=$(api "/restore/$M/archives" -d '{"paths":["/etc/hostname"],"format":"tar"}')
+is "a selection grows before it is fetched" "$(api "/restore/archives/$(jq -r .archive_id <<<"$A")/paths" -d '{"paths":["/home/anna"]}' | jq -c '[.entries, .state, .error_entries]')" '[5,"ready",[]]'
+like "… and holds all" "$(curl -s -H "Authorization: Bearer $TOKEN" "${URL%/api/v1}$(jq -r .url <<<"$A")" | tar t | sort | tr '\n' ' ')" 'anna/ .*hostname'
+expect "further paths for an unknown archive" 404 ARCHIVE_NOT_FOUND /restore/archives/nope/paths -d '{"paths":["/etc"]}'
+
+# --- downloads whose progress is asked for ---
+K=track-0001-me
+expect "not begun" 404 NOT_FOUND "/restore/downloads/$K"
+api "$D&track=$K" -r 0-999999 >/dev/null
+is "a part of it" "$(api "/restore/downloads/$K" | jq -c '[.state, .bytes, .bytes_done]')" '["interrupted",3000000,1000000]'
+api "$D&track=$K" -r 1000000- >/dev/null
+is "the rest" "$(api "/restore/downloads/$K" | jq -c '[.state, .bytes_done, .error]')" '["complete",3000000,null]'
+is "cancelled before it begins" "$(api /restore/downloads/track-0002 -X DELETE | jq -r .state)" cancelled
+expect "… it is refused" 409 CANCELLED "$D&track=track-0002"
+api "/restore/$M/download?path=/etc/nope&track=track-0003" >/dev/null
+is "one that cannot begin" "$(api /restore/downloads/track-0003 | jq -c '[.state, (.error | length > 10)]')" '["failed",true]'
+curl -s --limit-rate 20M --max-time 60 -o "$T/slow" -H "Authorization: Bearer $TOKEN" "$URL/restore/$M/download?path=/home/ben/sparse.img&track=track-0004" &
+slow=$!
+for _ in $(seq 200); do [ "$(api /restore/downloads/track-0004 | jq -r .state)" = running ] && break; sleep 0.05; done
+is "it runs" "$(api /restore/downloads/track-0004 | jq -r .state)" running
+api /restore/downloads/track-0004 -X DELETE >/dev/null
+wait $slow; is "cancelled, the transfer breaks off" $? 18
+expect "an id that is none" 400 INVALID_ARGUMENT "$D&track=a/b"
+
 expect "an unknown archive" 404 ARCHIVE_NOT_FOUND /restore/archives/nope
 
 # --- paths that mean harm ---

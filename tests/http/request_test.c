@@ -73,6 +73,9 @@ static void routes_prefer_literals(void **state)
 	for (int i = 0; i < 80; i++)
 		strcat(deep, "/a");
 	expect("GET", deep, "", 404, "ROUTE_NOT_FOUND");
+	char below[220] = "/files";
+	strcat(below, deep);
+	expect("GET", below, "", 200, "a/a/a/a/a/a\"");
 	expect("GET", "http://elsewhere:80/hello?x", "", 200, "hello\n");
 	expect("GET", "http://elsewhere", "", 404, "ROUTE_NOT_FOUND");
 }

@@ -107,6 +107,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/restore/archives/{archive_id}/paths": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add paths to a selection that was not downloaded yet */
+        post: operations["addToArchive"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/restore/downloads/{download_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Progress of a download with track= */
+        get: operations["getDownload"];
+        put?: never;
+        post?: never;
+        /** Break it off, or refuse it if it has not begun */
+        delete: operations["cancelDownload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/restore/archives/{archive_id}/download": {
         parameters: {
             query?: never;
@@ -825,6 +860,8 @@ export interface components {
             error: string | null;
             /** Format: date-time */
             created_at: string;
+            /** @description Once it has ended: the first 1,000 of the entries that are not in it, or not whole. */
+            error_entries: components["schemas"]["LostEntry"][];
         };
         ArchiveDeleted: {
             message: string;
@@ -996,6 +1033,31 @@ export interface components {
             recovery_key?: string;
             /** @description The bytes of a key file, of a BitLocker volume its start-up key (.BEK); at most 64 KiB. */
             key_file?: string;
+        };
+        LostEntry: {
+            path: string;
+            /** @description An error code, or SKIPPED: the format has no place for such an entry. */
+            code: string;
+            message: string;
+        };
+        PathsRequest: {
+            paths: string[];
+        };
+        Download: {
+            download_id: string;
+            /** @enum {string} */
+            state: "running" | "interrupted" | "complete" | "failed" | "cancelled";
+            /**
+             * Format: int64
+             * @description Size of the file.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Sent, counted from the start of the file.
+             */
+            bytes_done: number;
+            error: string | null;
         };
     };
     responses: {
@@ -1258,6 +1320,100 @@ export interface operations {
             default: components["responses"]["Failed"];
         };
     };
+    addToArchive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the selection. */
+                archive_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PathsRequest"];
+            };
+        };
+        responses: {
+            /** @description The whole selection. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Archive"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            /** @description CONFLICT: it is being downloaded, or was. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Failed"];
+        };
+    };
+    getDownload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Chosen by the client: 8 to 64 letters, digits and "-". */
+                download_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its state. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Failed"];
+        };
+    };
+    cancelDownload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Chosen by the client: 8 to 64 letters, digits and "-". */
+                download_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Cancelled. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthorized"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Failed"];
+        };
+    };
     downloadArchive: {
         parameters: {
             query?: never;
@@ -1437,7 +1593,7 @@ export interface operations {
                 path?: string;
                 /** @description Volume number; without it, the default volume. */
                 volume?: number;
-                sort?: "name" | "size" | "modified";
+                sort?: "name" | "size" | "modified" | "mode" | "owner";
                 order?: "asc" | "desc";
                 limit?: number;
                 /** @description next_cursor of the page before. */
@@ -1513,6 +1669,8 @@ export interface operations {
                 disposition?: "attachment" | "inline";
                 /** @description An alternate data stream of that name. */
                 stream?: string;
+                /** @description An id of the client's choice, under which /restore/downloads/{download_id} tells how far this download is. */
+                track?: string;
             };
             header?: {
                 /** @description One range; several are answered with the whole file. */
