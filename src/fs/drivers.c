@@ -4,6 +4,7 @@
 #include "fs/ext/driver.h"
 #include "fs/exfat/exfat.h"
 #include "fs/fat/fat.h"
+#include "fs/iso9660/iso9660.h"
 #include "fs/ntfs/ntfs.h"
 #include "fs/xfs/driver.h"
 
@@ -15,6 +16,7 @@ const struct fs_driver *const fs_drivers[] = {
 	&xfs_driver,
 	&btrfs_driver,
 	&exfat_driver,
+	&iso9660_driver,
 	&fat_driver,
 	NULL,
 };
