@@ -26,7 +26,7 @@ void api_put_mount(struct json *j, const struct hub_mount *m)
 	json_key(j, "volumes");
 	json_array(j);
 	for (unsigned i = 0; i < m->volume_count; i++)
-		view_volume(j, &m->volumes[i]);
+		view_volume(j, &m->volumes[i], m->volumes[i].disk, 0);
 	json_array_end(j);
 	json_key(j, "warnings");
 	json_array(j);
@@ -144,7 +144,7 @@ void api_mount_volumes(struct http_request *req, struct http_response *resp)
 	json_key(j, "volumes");
 	json_array(j);
 	for (unsigned i = 0; i < m->volume_count; i++)
-		view_volume(j, &m->volumes[i]);
+		view_volume(j, &m->volumes[i], m->volumes[i].disk, 0);
 	json_array_end(j);
 	json_key_u64(j, "count", m->volume_count);
 	json_object_end(j);

@@ -24,7 +24,9 @@ struct file_id {
 
 struct finder {
 	const struct chain_options *opt;
-	char *own_folder;                /* real path of the image's folder */
+	struct chain *chain;
+	unsigned disk;                   /* whose files are being found */
+	char *own_folder;                /* real path of the image's folder; owned */
 	struct file_id seen[LAYERS_MAX];
 	unsigned seen_count;
 };
@@ -153,25 +155,26 @@ static int note_seen(struct finder *f, int fd, const char *path, struct err *e)
 	return 0;
 }
 
-static int keep_layer(struct chain *c, char *path, const struct wire_layer *info, struct err *e)
+static int keep_layer(struct chain_disk *d, char *path, const struct wire_layer *info, struct err *e)
 {
-	struct chain_layer *more = realloc(c->layers, sizeof(*more) * (c->layer_count + 1));
+	struct chain_layer *more = realloc(d->layers, sizeof(*more) * (d->layer_count + 1));
 	if (!more) {
 		free(path);
 		return err_no_memory(e, "image");
 	}
-	c->layers = more;
-	more[c->layer_count++] = (struct chain_layer){.path = path, .info = *info};
+	d->layers = more;
+	more[d->layer_count++] = (struct chain_layer){.path = path, .info = *info};
 	return 0;
 }
 
 /* Hands one layer over; takes path over. */
-static int add_layer(struct finder *f, struct chain *c, char *path, int fd, const char *format, struct err *e)
+static int add_layer(struct finder *f, char *path, int fd, const char *format, struct err *e)
 {
+	struct session *s = f->chain->session;
 	struct wire_layer info;
 	int r = note_seen(f, fd, path, e);
 	if (r == 0) {
-		r = session_layer(c->session, 0, fd, format, &info, e);
+		r = session_layer(s, f->disk, fd, format, &info, e);
 		if (r < 0)
 			(void)err_prefix(e, "%s", path);
 	}
@@ -183,16 +186,16 @@ static int add_layer(struct finder *f, struct chain *c, char *path, int fd, cons
 		else
 			r = find_file(f, path, info.data_file_name, &data_path, &data_fd, e);
 		if (r == 0)
-			r = session_data_file(c->session, 0, data_fd, e);
+			r = session_data_file(s, f->disk, data_fd, e);
 	}
 	if (r < 0) {
 		free(path);
 		return r;
 	}
-	return keep_layer(c, path, &info, e);
+	return keep_layer(&f->chain->disks[f->disk], path, &info, e);
 }
 
-static int add_chain(struct finder *f, struct chain *c, const char *image, struct err *e)
+static int add_chain(struct finder *f, const char *image, struct err *e)
 {
 	CLEANUP(fd_close) int fd = -1;
 	int r = open_top(image, &fd, e);
@@ -209,37 +212,58 @@ static int add_chain(struct finder *f, struct chain *c, const char *image, struc
 	}
 	/* A QCOW2 file without its header is damaged, not a raw disk full of noise. */
 	const char *dot = strrchr(image, '.');
-	r = add_layer(f, c, real, fd, dot && strcasecmp(dot, ".qcow2") == 0 ? "qcow2" : "", e);
+	r = add_layer(f, real, fd, dot && strcasecmp(dot, ".qcow2") == 0 ? "qcow2" : "", e);
 	while (r == 0) {
-		const struct chain_layer *last = &c->layers[c->layer_count - 1];
+		const struct chain_disk *d = &f->chain->disks[f->disk];
+		const struct chain_layer *last = &d->layers[d->layer_count - 1];
 		if (last->info.backing_name[0] == '\0')
 			break;
 		char *path = NULL;
 		CLEANUP(fd_close) int next = -1;
 		r = find_file(f, last->path, last->info.backing_name, &path, &next, e);
 		if (r == 0)
-			r = add_layer(f, c, path, next, last->info.backing_format, e);
+			r = add_layer(f, path, next, last->info.backing_format, e);
 	}
 	return r;
 }
 
-int chain_open(const char *image, const struct chain_options *opt, struct chain *ret, struct err *e)
+/* The disk of one image: its files, and what it is called where there are several. */
+static int add_disk(struct chain *c, const struct chain_options *opt, unsigned disk, struct err *e)
+{
+	CLEANUP(free_ptr) struct finder *f = calloc(1, sizeof(*f));
+	if (!f)
+		return err_no_memory(e, "image");
+	f->opt = opt;
+	f->chain = c;
+	f->disk = disk;
+	const char *image = opt->images[disk], *slash = strrchr(image, '/');
+	int r = add_chain(f, image, e);
+	free(f->own_folder);
+	return r < 0 || opt->image_count == 1 ? r : session_disk(c->session, disk, slash ? slash + 1 : image, NULL, e);
+}
+
+/* What opens in part only is no success here: the disks were named one by one. */
+static int check_all_there(const struct chain *c, const struct chain_options *opt, struct err *e)
+{
+	for (unsigned i = 0; i < c->disk_count; i++)
+		if (session_missing(c->session, i))
+			return err_set(e, ERR_IMAGE_UNREADABLE, "image", "%s: %s", opt->images[i], session_missing(c->session, i));
+	return 0;
+}
+
+int chain_open(const struct chain_options *opt, struct chain *ret, struct err *e)
 {
 	struct chain c = {0};
 	struct session_options so = {.log_fd = -1, .no_sandbox = getenv("SENDENSE_NO_SANDBOX") != NULL};
 	int r = session_start(&so, &c.session, e);
 	if (r < 0)
 		return r;
-	CLEANUP(free_ptr) struct finder *f = calloc(1, sizeof(*f));
-	if (f) {
-		f->opt = opt;
-		r = add_chain(f, &c, image, e);
-		free(f->own_folder);
-	} else {
-		r = err_no_memory(e, "image");
-	}
+	for (; r == 0 && c.disk_count < opt->image_count; c.disk_count++)
+		r = add_disk(&c, opt, c.disk_count, e);
 	if (r == 0)
 		r = session_open(c.session, &c.opened, e);
+	if (r == 0)
+		r = check_all_there(&c, opt, e);
 	if (r == 0)
 		r = chain_unlock(&c, opt, e);
 	if (r < 0)
@@ -252,8 +276,10 @@ int chain_open(const char *image, const struct chain_options *opt, struct chain 
 void chain_close(struct chain *c)
 {
 	session_close(c->session);
-	for (unsigned i = 0; i < c->layer_count; i++)
-		free(c->layers[i].path);
-	free(c->layers);
+	for (unsigned d = 0; d < c->disk_count; d++) {
+		for (unsigned i = 0; i < c->disks[d].layer_count; i++)
+			free(c->disks[d].layers[i].path);
+		free(c->disks[d].layers);
+	}
 	*c = (struct chain){0};
 }

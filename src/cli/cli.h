@@ -23,7 +23,7 @@ int cli_image(int argc, char **argv);
 
 /* --- chain.c --- */
 
-enum { CLI_ALLOW_MAX = 64, CLI_KEYS_MAX = 16 };
+enum { CLI_ALLOW_MAX = 64, CLI_KEYS_MAX = 16, CLI_DISKS_MAX = SESSION_DISKS_MAX };
 
 struct chain_key {
 	const char *file;                        /* "-": standard input */
@@ -31,6 +31,8 @@ struct chain_key {
 };
 
 struct chain_options {
+	const char *images[CLI_DISKS_MAX];       /* each the newest layer of a disk of one machine */
+	unsigned image_count;                    /* at least 1 */
 	const char *allow[CLI_ALLOW_MAX];        /* folders backing files may lie in, beside the image's own */
 	unsigned allow_count;
 	struct chain_key keys[CLI_KEYS_MAX];     /* tried on every locked volume */
@@ -43,16 +45,21 @@ struct chain_layer {
 	struct wire_layer info;
 };
 
-struct chain {
-	struct session *session;
+struct chain_disk {
 	struct chain_layer *layers;              /* newest first */
 	unsigned layer_count;
+};
+
+struct chain {
+	struct session *session;
+	struct chain_disk disks[CLI_DISKS_MAX];
+	unsigned disk_count;
 	struct session_opened opened;
 };
 
-/* Starts a worker, hands it the image and everything behind it, opens. ERR_IMAGE_BACKING_REFUSED for a name that leads
- * outside the allowed folders. */
-int chain_open(const char *image, const struct chain_options *opt, struct chain *ret, struct err *e);
+/* Starts a worker, hands it the images and everything behind them, opens. ERR_IMAGE_BACKING_REFUSED for a name that leads
+ * outside the allowed folders. A disk that does not open is an error: whoever wants to go without it leaves it out. */
+int chain_open(const struct chain_options *opt, struct chain *ret, struct err *e);
 void chain_close(struct chain *c);
 
 /* --- unlock.c --- */
@@ -73,7 +80,7 @@ struct image_args {
 	uint32_t volume;
 	const char *format;
 	bool json, lines, recursive;
-	const char *image, *path;
+	const char *path;
 };
 
 int cli_info(const struct image_args *a);

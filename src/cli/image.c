@@ -17,12 +17,12 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"info", cli_info, "j", 0, "info [--json] IMAGE"},
-	{"ls", cli_ls, "jvlR", 1, "ls [-l] [-R] [--json] [--volume N] IMAGE PATH"},
-	{"stat", cli_stat, "jv", 1, "stat [--json] [--volume N] IMAGE PATH"},
-	{"cat", cli_cat, "v", 1, "cat [--volume N] IMAGE PATH"},
-	{"tar", cli_tar, "vf", 1, "tar [--volume N] [--format tar|tar.gz|tar.zst|zip] IMAGE PATH"},
-	{"manifest", cli_manifest, "v", -1, "manifest [--volume N] IMAGE [PATH]"},
+	{"info", cli_info, "j", 0, "info [--json] IMAGES"},
+	{"ls", cli_ls, "jvlR", 1, "ls [-l] [-R] [--json] [--volume N] IMAGES PATH"},
+	{"stat", cli_stat, "jv", 1, "stat [--json] [--volume N] IMAGES PATH"},
+	{"cat", cli_cat, "v", 1, "cat [--volume N] IMAGES PATH"},
+	{"tar", cli_tar, "vf", 1, "tar [--volume N] [--format tar|tar.gz|tar.zst|zip] IMAGES PATH"},
+	{"manifest", cli_manifest, "v", -1, "manifest [--volume N] IMAGES [PATH]"},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -31,7 +31,8 @@ static void print_usage(FILE *to)
 {
 	for (unsigned i = 0; i < COMMANDS; i++)
 		(void)fprintf(to, "%s sendense image %s\n", i == 0 ? "usage:" : "      ", commands[i].usage);
-	(void)fprintf(to, "Backing files are followed beneath the image's own folder, and beneath DIR with --allow-backing DIR.\n"
+	(void)fprintf(to, "IMAGES is IMAGE, or --disk FILE for each disk of a machine that has several.\n"
+	                  "Backing files are followed beneath the image's own folder, and beneath DIR with --allow-backing DIR.\n"
 	                  "Encrypted volumes are unlocked with --passphrase-file FILE, --recovery-key-file FILE (BitLocker) or\n"
 	                  "--key-file FILE (BitLocker: .BEK); - is standard input.\n"
 	                  "Exit status: 0 all well, 1 some entries failed, 2 usage, 3 no such path, 4 image unreadable.\n");
@@ -101,14 +102,50 @@ static const struct option long_options[] = {
 	{"passphrase-file", required_argument, NULL, 'p'},
 	{"recovery-key-file", required_argument, NULL, 'r'},
 	{"key-file", required_argument, NULL, 'k'},
+	{"disk", required_argument, NULL, 'd'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
 
+/* At place `at` among the disks. */
+static int take_image(const struct command *c, struct image_args *a, unsigned at, const char *file)
+{
+	struct chain_options *o = &a->chain;
+	if (o->image_count == CLI_DISKS_MAX)
+		return usage_error(c, "too many disks", NULL);
+	memmove(&o->images[at + 1], &o->images[at], (o->image_count - at) * sizeof(o->images[0]));
+	o->images[at] = file;
+	o->image_count++;
+	return 0;
+}
+
+/* IMAGE, which may be left out where --disk names all, and PATH. */
+static int take_operands(const struct command *c, int count, char **operands, struct image_args *a)
+{
+	int most = c->path == 0 ? 0 : 1;
+	if (count > 0 && (a->chain.image_count == 0 || count > most)) {
+		int status = take_image(c, a, 0, operands[0]);
+		if (status != 0)
+			return status;
+		operands++;
+		count--;
+	}
+	if (a->chain.image_count == 0)
+		return usage_error(c, "which image?", NULL);
+	if (count < 1 && c->path == 1)
+		return usage_error(c, "which path inside the image? \"/\" is its root", NULL);
+	if (count > most)
+		return usage_error(c, "too many arguments: ", operands[most]);
+	a->path = count > 0 ? operands[0] : "/";
+	if (a->path[0] != '/')
+		return usage_error(c, "a path inside an image starts with \"/\", not ", a->path);
+	return 0;
+}
+
 /* 0, or the exit status. */
 static int take_option(const struct command *c, int o, struct image_args *a)
 {
-	if (o != 'a' && o != 'p' && o != 'r' && o != 'k' && o != 'h' && o != '?' && o != ':' && !strchr(c->options, o))
+	if (!strchr("aprkdh?:", o) && !strchr(c->options, o))
 		return usage_error(c, "it does not know that option", NULL);
 	switch (o) {
 	case 'j':
@@ -140,6 +177,8 @@ static int take_option(const struct command *c, int o, struct image_args *a)
 			.kind = o == 'p' ? SESSION_KEY_PASSPHRASE : o == 'r' ? SESSION_KEY_RECOVERY : SESSION_KEY_FILE,
 		};
 		return 0;
+	case 'd':
+		return take_image(c, a, a->chain.image_count, optarg);
 	case ':':
 		return usage_error(c, "an option lacks its value", NULL);
 	default:
@@ -161,18 +200,8 @@ static int run(const struct command *c, int argc, char **argv)
 		if (status != 0)
 			return status;
 	}
-	int given = argc - optind;
-	if (given < 1)
-		return usage_error(c, "which image?", NULL);
-	if (given < 2 && c->path == 1)
-		return usage_error(c, "which path inside the image? \"/\" is its root", NULL);
-	if (given > (c->path == 0 ? 1 : 2))
-		return usage_error(c, "too many arguments: ", argv[optind + (c->path == 0 ? 1 : 2)]);
-	a.image = argv[optind];
-	a.path = given > 1 ? argv[optind + 1] : "/";
-	if (a.path[0] != '/')
-		return usage_error(c, "a path inside an image starts with \"/\", not ", a.path);
-	return c->run(&a);
+	int status = take_operands(c, argc - optind, argv + optind, &a);
+	return status != 0 ? status : c->run(&a);
 }
 
 int cli_image(int argc, char **argv)

@@ -72,19 +72,40 @@ static void json_layer(struct json *j, const struct chain_layer *l)
 	json_object_end(j);
 }
 
+/* Its fields, into the object that is open. */
+static void json_disk(struct json *j, const struct chain_disk *d)
+{
+	json_key_string(j, "format", d->layers[0].info.format);
+	json_key_u64(j, "virtual_size", d->layers[0].info.virtual_size);
+	json_key_u64(j, "layer_count", d->layer_count);
+	json_key(j, "layers");
+	json_array(j);
+	for (unsigned i = 0; i < d->layer_count; i++)
+		json_layer(j, &d->layers[i]);
+	json_array_end(j);
+}
+
+/* The first disk's fields are those of the document; the list holds all of them. */
+static void json_disks(struct json *j, const struct chain *c)
+{
+	json_disk(j, &c->disks[0]);
+	json_key(j, "disks");
+	json_array(j);
+	for (unsigned i = 0; i < c->disk_count; i++) {
+		json_object(j);
+		json_key_u64(j, "disk_index", i);
+		json_disk(j, &c->disks[i]);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 static void info_json(const struct chain *c, const struct wire_volume *volumes, unsigned count)
 {
 	CLEANUP(buf_free) struct buf b = BUF_INIT(JSON_MAX);
 	struct json j = json_init(&b);
 	json_object(&j);
-	json_key_string(&j, "format", c->layers[0].info.format);
-	json_key_u64(&j, "virtual_size", c->layers[0].info.virtual_size);
-	json_key_u64(&j, "layer_count", c->layer_count);
-	json_key(&j, "layers");
-	json_array(&j);
-	for (unsigned i = 0; i < c->layer_count; i++)
-		json_layer(&j, &c->layers[i]);
-	json_array_end(&j);
+	json_disks(&j, c);
 	json_key(&j, "default_volume");
 	if (c->opened.default_volume)
 		json_u64(&j, c->opened.default_volume);
@@ -93,7 +114,7 @@ static void info_json(const struct chain *c, const struct wire_volume *volumes, 
 	json_key(&j, "volumes");
 	json_array(&j);
 	for (unsigned i = 0; i < count; i++)
-		view_volume(&j, &volumes[i]);
+		view_volume(&j, &volumes[i], volumes[i].disk, 0);
 	json_array_end(&j);
 	json_key(&j, "warnings");
 	json_array(&j);
@@ -117,27 +138,42 @@ static void human_size(char *to, size_t size, uint64_t bytes)
 	(void)snprintf(to, size, u == 0 ? "%.0f %s" : "%.1f %s", v, units[u]);
 }
 
-static void info_text(const struct chain *c, const struct wire_volume *volumes, unsigned count)
+static void info_disk(const struct chain_disk *d)
 {
 	char size[32];
-	const struct wire_layer *top = &c->layers[0].info;
+	const struct wire_layer *top = &d->layers[0].info;
 	human_size(size, sizeof(size), top->virtual_size);
 	(void)printf("format:       %s", top->format);
 	if (top->version)
 		(void)printf(" version %u, clusters of %u bytes", top->version, top->cluster_size);
-	(void)printf("\nvirtual size: %s (%" PRIu64 " bytes)\nlayers:       %u\n", size, top->virtual_size, c->layer_count);
-	for (unsigned i = 0; i < c->layer_count; i++) {
-		(void)printf("  %3u  %-5s  ", i + 1, c->layers[i].info.format);
-		print_name(c->layers[i].path, strlen(c->layers[i].path));
+	(void)printf("\nvirtual size: %s (%" PRIu64 " bytes)\nlayers:       %u\n", size, top->virtual_size, d->layer_count);
+	for (unsigned i = 0; i < d->layer_count; i++) {
+		(void)printf("  %3u  %-5s  ", i + 1, d->layers[i].info.format);
+		print_name(d->layers[i].path, strlen(d->layers[i].path));
 		(void)putchar('\n');
 	}
+}
+
+static void info_text(const struct chain *c, const struct wire_volume *volumes, unsigned count)
+{
+	char size[32];
+	for (unsigned i = 0; i < c->disk_count; i++) {
+		if (c->disk_count > 1)
+			(void)printf("disk:         %u\n", i);
+		info_disk(&c->disks[i]);
+	}
 	(void)printf("volumes:      %u\n", count);
+	bool many = c->disk_count > 1;
 	if (count)
-		(void)printf("  %3s  %-9s  %-12s  %10s  %-20s  %s\n", "N", "KIND", "FILESYSTEM", "SIZE", "LABEL", "");
+		(void)printf("  %3s  %s%-9s  %-12s  %10s  %-20s  %s\n", "N", many ? "DISK  " : "", "KIND", "FILESYSTEM", "SIZE", "LABEL",
+		             "");
 	for (unsigned i = 0; i < count; i++) {
 		const struct wire_volume *v = &volumes[i];
 		human_size(size, sizeof(size), v->size);
-		(void)printf("  %3u  %-9s  %-12s  %10s  ", v->number, v->kind, v->type[0] ? v->type : "-", size);
+		(void)printf("  %3u  ", v->number);
+		if (many)
+			(void)printf("%4u  ", v->disk);
+		(void)printf("%-9s  %-12s  %10s  ", v->kind, v->type[0] ? v->type : "-", size);
 		const char *label = v->label[0] ? v->label : v->name[0] ? v->name : "-";
 		print_name(label, strlen(label));
 		(void)printf("%*s  %s\n", strlen(label) < 20 ? (int)(20 - strlen(label)) : 0, "",
@@ -149,7 +185,7 @@ int cli_info(const struct image_args *a)
 {
 	struct err e = ERR_INIT;
 	struct chain c;
-	if (chain_open(a->image, &a->chain, &c, &e) < 0)
+	if (chain_open(&a->chain, &c, &e) < 0)
 		return cli_fail(&e);
 	CLEANUP(free_ptr) struct wire_volume *volumes = NULL;
 	unsigned count = 0;
@@ -335,7 +371,7 @@ int cli_ls(const struct image_args *a)
 {
 	struct err e = ERR_INIT;
 	struct ls l = {.args = a, .json_buf = BUF_INIT(JSON_MAX)};
-	if (chain_open(a->image, &a->chain, &l.chain, &e) < 0)
+	if (chain_open(&a->chain, &l.chain, &e) < 0)
 		return cli_fail(&e);
 	(void)warn(&l.chain);
 	l.json = json_init(&l.json_buf);
@@ -406,7 +442,7 @@ int cli_stat(const struct image_args *a)
 {
 	struct err e = ERR_INIT;
 	struct chain c;
-	if (chain_open(a->image, &a->chain, &c, &e) < 0)
+	if (chain_open(&a->chain, &c, &e) < 0)
 		return cli_fail(&e);
 	(void)warn(&c);
 	struct session_path at = {.volume = a->volume, .path = a->path, .len = strlen(a->path)};

@@ -44,7 +44,7 @@ static int take(const struct image_args *a, int (*begin)(struct session *s, cons
 {
 	struct err e = ERR_INIT;
 	struct chain c;
-	if (chain_open(a->image, &a->chain, &c, &e) < 0)
+	if (chain_open(&a->chain, &c, &e) < 0)
 		return cli_fail(&e);
 	for (unsigned i = 0; i < c.opened.warning_count; i++)
 		cli_say("warning: %s", c.opened.warnings[i]);

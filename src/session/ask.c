@@ -59,24 +59,56 @@ int session_data_file(struct session *s, unsigned disk, int fd, struct err *e)
 	return r;
 }
 
-int session_take_opened(struct session *s, struct pending *p, struct session_opened *ret, struct err *e)
+/* Cut to `size` bytes with the NUL. */
+static void put_cut(struct buf *b, const char *s, size_t size)
 {
-	struct rdr rd = rdr_init(p->answer.data, p->answer.len);
-	struct session_opened opened = {
-		.volume_count = rdr_le32(&rd),
-		.default_volume = rdr_le32(&rd),
-		.warning_count = rdr_le32(&rd),
+	wire_put_str(b, s, strnlen(s, size - 1));
+}
+
+int session_disk(struct session *s, unsigned disk, const char *name, const char *missing, struct err *e)
+{
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_DISK, 0);
+	wire_put_u16(&b, (uint16_t)disk);
+	put_cut(&b, name, WIRE_DISK_NAME_LEN);
+	put_cut(&b, missing ? missing : "", WIRE_MISSING_LEN);
+	struct pending p;
+	int r = session_call(s, &b, NULL, 0, WIRE_OK, s->call_timeout_ms, &p, e);
+	if (r == 0)
+		buf_free(&p.answer);
+	return r;
+}
+
+void session_get_opened(struct rdr *r, struct session_opened *ret)
+{
+	*ret = (struct session_opened){
+		.volume_count = rdr_le32(r),
+		.default_volume = rdr_le32(r),
+		.warning_count = rdr_le32(r),
 	};
-	if (opened.warning_count > SESSION_WARNINGS_MAX || opened.default_volume > opened.volume_count)
-		rd.bad = true;
-	for (uint32_t i = 0; i < opened.warning_count && !rd.bad; i++) {
-		wire_get_cstr(&rd, opened.warnings[i], SESSION_WARNING_LEN);
-		wire_make_text(opened.warnings[i]);
+	if (ret->warning_count > SESSION_WARNINGS_MAX || ret->default_volume > ret->volume_count)
+		r->bad = true;
+	for (uint32_t i = 0; i < ret->warning_count && !r->bad; i++) {
+		wire_get_cstr(r, ret->warnings[i], SESSION_WARNING_LEN);
+		wire_make_text(ret->warnings[i]);
 	}
-	buf_free(&p->answer);
-	if (rd.bad)
-		return session_broken(s, e, "its description of the disk");
-	*ret = opened;
+}
+
+static int get_missing(struct session *s, struct rdr *r, struct err *e)
+{
+	uint32_t count = rdr_le32(r);
+	if (count > WIRE_DISKS_MAX)
+		r->bad = true;
+	for (uint32_t i = 0; i < count && !r->bad; i++) {
+		char why[WIRE_MISSING_LEN] = "";
+		wire_get_cstr(r, why, sizeof(why));
+		wire_make_text(why);
+		if (why[0] == '\0' || s->missing[i])
+			continue;
+		s->missing[i] = strdup(why);
+		if (!s->missing[i])
+			return err_no_memory(e, "session");
+	}
 	return 0;
 }
 
@@ -86,7 +118,23 @@ int session_open(struct session *s, struct session_opened *ret, struct err *e)
 	wire_begin(&b, WIRE_OPEN, 0);
 	struct pending p;
 	int r = session_call(s, &b, NULL, 0, WIRE_OPENED, s->open_timeout_ms, &p, e);
-	return r < 0 ? r : session_take_opened(s, &p, ret, e);
+	if (r < 0)
+		return r;
+	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
+	struct session_opened opened;
+	session_get_opened(&rd, &opened);
+	r = get_missing(s, &rd, e);
+	buf_free(&p.answer);
+	if (r == 0 && rd.bad)
+		r = session_broken(s, e, "its description of the disk");
+	if (r == 0)
+		*ret = opened;
+	return r;
+}
+
+const char *session_missing(const struct session *s, unsigned disk)
+{
+	return disk < WIRE_DISKS_MAX ? s->missing[disk] : NULL;
 }
 
 /* --- questions ------------------------------------------------------------------------------------ */

@@ -46,6 +46,7 @@ struct session {
 	unsigned call_timeout_ms, open_timeout_ms, stall_timeout_ms;
 	_Atomic uint64_t last_used_ms;
 	uint64_t sock_watch, pid_watch;
+	char *missing[WIRE_DISKS_MAX];   /* owned; set by session_open, constant from then on */
 };
 
 uint64_t now_ms(void);
@@ -102,8 +103,8 @@ int session_call(struct session *s, struct buf *b, const int *fds, unsigned fd_c
 /* A memfd holding paths, for ARCHIVE and MEASURE. */
 int session_paths_fd(const struct session_path *paths, size_t count, struct err *e);
 
-/* What OPENED and UNLOCKED say; frees the answer. */
-int session_take_opened(struct session *s, struct pending *p, struct session_opened *ret, struct err *e);
+/* What OPENED and UNLOCKED say. r->bad where it cannot be. */
+void session_get_opened(struct rdr *r, struct session_opened *ret);
 
 /* --- stream.c --- */
 

@@ -43,6 +43,8 @@ void session_unref(struct session *s)
 		s->leftovers = l->next;
 		free(l);
 	}
+	for (unsigned i = 0; i < WIRE_DISKS_MAX; i++)
+		free(s->missing[i]);
 	free(s->keyhelper);
 	(void)pthread_cond_destroy(&s->changed);
 	(void)pthread_mutex_destroy(&s->lock);

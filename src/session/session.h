@@ -1,6 +1,6 @@
 /* session: a client's side of one worker: starts the process, sets it up, asks it, reads its streams.
  *
- *	session_start ─▶ { session_layer, session_data_file }* ─▶ session_open ─▶ session_stat, session_list, …
+ *	session_start ─▶ { session_layer, session_data_file, session_disk }* ─▶ session_open ─▶ session_stat, session_list, …
  *
  * The worker is not trusted. Whatever it sends is checked; a frame that breaks the protocol, an answer that does not come
  * in time, or an impossible ring index kills it. From then on every call and stream of the session fails with
@@ -58,6 +58,12 @@ int session_layer(struct session *s, unsigned disk, int fd, const char *format, 
 /* The external data file of the layer added last. */
 int session_data_file(struct session *s, unsigned disk, int fd, struct err *e);
 
+enum { SESSION_DISKS_MAX = WIRE_DISKS_MAX };
+
+/* What disk `disk` is called in what the worker says. missing (NULL: it is there): why it cannot be had; layers added to it are
+ * dropped, and it keeps its place. Both are cut at WIRE_DISK_NAME_LEN and WIRE_MISSING_LEN. */
+int session_disk(struct session *s, unsigned disk, const char *name, const char *missing, struct err *e);
+
 enum { SESSION_WARNINGS_MAX = WIRE_WARNINGS_MAX, SESSION_WARNING_LEN = WIRE_WARNING_LEN };
 
 struct session_opened {
@@ -67,8 +73,11 @@ struct session_opened {
 	char warnings[SESSION_WARNINGS_MAX][SESSION_WARNING_LEN];
 };
 
-/* Joins the layers, finds the volumes. */
+/* Joins the layers, finds the volumes. Of several disks those that do not open are missing from then on; an error where
+ * none opens. */
 int session_open(struct session *s, struct session_opened *ret, struct err *e);
+/* After session_open: why that disk is missing; NULL where it is there. Borrowed from the session. */
+const char *session_missing(const struct session *s, unsigned disk);
 
 /* What a person has to open an encrypted volume with; theirs who made it to wipe. */
 enum session_key_kind {

@@ -130,7 +130,16 @@ static int give_key(struct session *s, uint32_t volume, const uint8_t *key, size
 	int r = session_call(s, &b, NULL, 0, WIRE_UNLOCKED, s->open_timeout_ms, &p, e);
 	explicit_bzero(b.data, b.cap);
 	buf_free(&b);
-	return r < 0 ? r : session_take_opened(s, &p, ret, e);
+	if (r < 0)
+		return r;
+	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
+	struct session_opened opened;
+	session_get_opened(&rd, &opened);
+	buf_free(&p.answer);
+	if (rd.bad)
+		return session_broken(s, e, "its description of the disk");
+	*ret = opened;
+	return 0;
 }
 
 int session_unlock(struct session *s, uint32_t volume, const struct session_key *secret, struct session_opened *ret,

@@ -169,7 +169,7 @@ static void key_text_or_null(struct json *j, const char *key, const char *s)
 		json_null(j);
 }
 
-void view_volume(struct json *j, const struct wire_volume *v)
+void view_volume(struct json *j, const struct wire_volume *v, int64_t disk_index, int64_t disk_id)
 {
 	json_object(j);
 	json_key_u64(j, "volume", v->number);
@@ -182,7 +182,9 @@ void view_volume(struct json *j, const struct wire_volume *v)
 	json_key_bool(j, "default", v->is_default);
 	json_key_bool(j, "locked", v->locked);
 	json_key_bool(j, "container", v->container);
-	json_key_u64(j, "disk_index", v->disk);
+	json_key_i64(j, "disk_index", disk_index);
+	if (disk_id > 0)
+		json_key_i64(j, "disk_id", disk_id);
 	json_key_u64(j, "parent", v->parent);
 	json_key_u64(j, "partition", v->partition);
 	json_key_u64(j, "offset", v->offset);

@@ -13,7 +13,8 @@
 void view_entry(struct json *j, const char *dir, size_t dir_len, const struct wire_entry *en);
 /* file-info: the same object with all that the filesystem knows. */
 void view_stat(struct json *j, const char *path, size_t path_len, const struct session_stat *st);
-void view_volume(struct json *j, const struct wire_volume *v);
+/* disk_id: of the catalog; 0: there is none. */
+void view_volume(struct json *j, const struct wire_volume *v, int64_t disk_index, int64_t disk_id);
 
 /* "-rw-r--r--", for people. to: 11 bytes. */
 void view_mode(char to[11], const struct wire_entry *en);

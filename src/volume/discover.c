@@ -126,7 +126,7 @@ static int absorb(struct volume *v, int r, struct err *e)
 {
 	if (r >= 0 || volume_fatal(e) || e->code == ERR_LIMIT)
 		return r < 0 ? r : 0;
-	(void)snprintf(v->reason, sizeof(v->reason), "%.*s", VOLUME_TEXT_MAX - 1, e->msg);
+	(void)snprintf(v->reason, sizeof(v->reason), "%.*s", VOLUME_REASON_MAX - 1, e->msg);
 	err_clear(e);
 	return 0;
 }
@@ -211,6 +211,23 @@ static int examine(struct volume_set *s, struct volume *v, struct err *e)
 	return 0;
 }
 
+static int add_missing_disk(struct volume_set *s, unsigned disk, const char *name, const char *why, struct err *e)
+{
+	struct volume_engine *g = s->engine;
+	size_t len = strlen(g->missing);
+	(void)snprintf(g->missing + len, sizeof(g->missing) - len, len ? ", %s" : "%s", name);
+	if (g->missing_count++ == 0)
+		(void)snprintf(g->missing_why, sizeof(g->missing_why), "%.*s", VOLUME_TEXT_MAX - 1, why);
+	volume_set_warn(s, "%s is missing: %s", name, why);
+	struct volume *v = volume_set_new(s, e);
+	if (!v)
+		return e->code;
+	v->disk = disk;
+	v->kind = VOLUME_DISK;
+	(void)snprintf(v->reason, sizeof(v->reason), "%s is missing: %s", name, why);
+	return 0;
+}
+
 static int add_disk(struct volume_set *s, unsigned disk, struct err *e)
 {
 	struct blk *b = s->disks[disk];
@@ -220,7 +237,7 @@ static int add_disk(struct volume_set *s, unsigned disk, struct err *e)
 	const char *why = "no partition table and no filesystem recognised";
 	int r = whole_examine(s, b, &kind, &content, &t, &why, e);
 	if (r < 0)
-		return err_prefix(e, "disk %u", disk);
+		return r;
 	if (kind == WHOLE_TABLE) {
 		r = add_partitions(s, b, disk, 0, &t, e);
 		table_free(&t);
@@ -327,7 +344,7 @@ int volume_set_run(struct volume_set *s, struct err *e)
 
 /* --- Begin ------------------------------------------------------------------------------------------------- */
 
-static struct volume_set *set_make(struct blk *const *disks, unsigned disk_count, struct err *e)
+static struct volume_set *set_make(const struct volume_disk *disks, unsigned disk_count, struct err *e)
 {
 	struct volume_set *s = calloc(1, sizeof(*s));
 	if (s) {
@@ -344,12 +361,39 @@ static struct volume_set *set_make(struct blk *const *disks, unsigned disk_count
 		return NULL;
 	}
 	for (unsigned i = 0; i < disk_count; i++)
-		s->disks[s->disk_count++] = blk_ref(disks[i]);
+		s->disks[s->disk_count++] = disks[i].blk ? blk_ref(disks[i].blk) : NULL;
 	return s;
 }
 
-int volume_discover_layers(struct blk *const *disks, unsigned disk_count, const struct volume_layer *const *layers,
-                           volume_probe_fn *probe, void *arg, struct volume_set **ret, struct err *e)
+/* A disk that is there, or a word on why it is not. One that cannot be read is an error only where it is all there is. */
+static int take_disk(struct volume_set *s, unsigned i, const struct volume_disk *disk, struct err *e)
+{
+	if (!disk->blk)
+		return add_missing_disk(s, i, disk->name, disk->missing, e);
+	unsigned before = s->count;
+	s->engine->about = s->disk_count > 1 ? disk->name : NULL;
+	int r = add_disk(s, i, e);
+	s->engine->about = NULL;
+	if (r >= 0 || s->disk_count == 1 || s->count != before || volume_fatal(e) || e->code == ERR_LIMIT)
+		return r < 0 ? err_prefix(e, "%s", disk->name) : 0;
+	struct err why = *e;
+	err_clear(e);
+	blk_unref(s->disks[i]);
+	s->disks[i] = NULL;
+	return add_missing_disk(s, i, disk->name, why.msg, e);
+}
+
+static bool none_left(const struct volume_set *s)
+{
+	for (unsigned i = 0; i < s->disk_count; i++) {
+		if (s->disks[i])
+			return false;
+	}
+	return s->disk_count > 0;
+}
+
+static int discover(const struct volume_disk *disks, unsigned disk_count, const struct volume_layer *const *layers,
+                    volume_probe_fn *probe, void *arg, struct volume_set **ret, struct err *e)
 {
 	if (disk_count > VOLUME_DISKS_MAX)
 		return err_set(e, ERR_LIMIT, "volume", "%u disks are more than %d", disk_count, VOLUME_DISKS_MAX);
@@ -365,7 +409,9 @@ int volume_discover_layers(struct blk *const *disks, unsigned disk_count, const 
 	assert(count <= VOLUME_LAYERS_MAX);
 	int r = 0;
 	for (unsigned i = 0; r == 0 && i < disk_count; i++)
-		r = end_list(s, add_disk(s, i, e), e);
+		r = end_list(s, take_disk(s, i, &disks[i], e), e);
+	if (r == 0 && none_left(s))
+		return err_set(e, ERR_IMAGE_UNREADABLE, "volume", "no disk can be read: %s", s->volumes[0].reason);
 	if (r == 0)
 		r = volume_set_run(s, e);
 	if (r < 0)
@@ -374,8 +420,28 @@ int volume_discover_layers(struct blk *const *disks, unsigned disk_count, const 
 	return 0;
 }
 
+int volume_discover_layers(struct blk *const *disks, unsigned disk_count, const struct volume_layer *const *layers,
+                           volume_probe_fn *probe, void *arg, struct volume_set **ret, struct err *e)
+{
+	if (disk_count > VOLUME_DISKS_MAX)
+		return err_set(e, ERR_LIMIT, "volume", "%u disks are more than %d", disk_count, VOLUME_DISKS_MAX);
+	struct volume_disk named[VOLUME_DISKS_MAX];
+	char names[VOLUME_DISKS_MAX][16];
+	for (unsigned i = 0; i < disk_count; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "disk %u", i);
+		named[i] = (struct volume_disk){.blk = disks[i], .name = names[i]};
+	}
+	return discover(named, disk_count, layers, probe, arg, ret, e);
+}
+
 int volume_discover(struct blk *const *disks, unsigned disk_count, volume_probe_fn *probe, void *arg,
                     struct volume_set **ret, struct err *e)
 {
 	return volume_discover_layers(disks, disk_count, volume_layers, probe, arg, ret, e);
+}
+
+int volume_discover_machine(const struct volume_disk *disks, unsigned disk_count, volume_probe_fn *probe, void *arg,
+                            struct volume_set **ret, struct err *e)
+{
+	return discover(disks, disk_count, volume_layers, probe, arg, ret, e);
 }

@@ -22,6 +22,10 @@ struct volume_engine {
 	void *arg;
 	struct volume_state *states;             /* VOLUME_MAX, as volumes */
 	unsigned assembled[VOLUME_LAYERS_MAX];   /* members each layer had when it was last asked */
+	const char *about;                       /* the disk being looked at, of several: warnings begin with its name */
+	unsigned missing_count;                  /* disks that are not there */
+	char missing[VOLUME_TEXT_MAX];           /* their names */
+	char missing_why[VOLUME_TEXT_MAX];       /* of the first one */
 };
 
 /* Errors that end a discovery; all others become the reason of a volume. */

@@ -68,7 +68,8 @@ struct volume_child {
 	char uuid[40];                           /* the child's own (LV, array); shown as part_uuid; "" for none */
 	uint64_t size;                           /* bytes; taken from blk where there is one */
 	struct blk *blk;                         /* its bytes, or NULL with a reason */
-	char reason[VOLUME_TEXT_MAX];            /* why blk is NULL */
+	char reason[VOLUME_REASON_MAX];          /* why blk is NULL */
+	bool incomplete;                         /* it is for want of a member: missing disks are named behind the reason */
 };
 
 struct volume_layer {

@@ -51,11 +51,17 @@ struct volume *volume_set_new(struct volume_set *s, struct err *e)
 
 void volume_set_warn(struct volume_set *s, const char *fmt, ...)
 {
-	char *text = NULL;
+	char *text = NULL, *named = NULL;
+	const char *about = s->engine ? s->engine->about : NULL;
 	va_list ap;
 	va_start(ap, fmt);
 	int n = vasprintf(&text, fmt, ap);
 	va_end(ap);
+	if (n >= 0 && about) {
+		n = asprintf(&named, "%s: %s", about, text);
+		free(text);
+		text = named;
+	}
 	/* A warning lost for lack of memory is followed by an error that is not. */
 	if (n < 0)
 		return;
@@ -73,7 +79,7 @@ void volume_set_explain(struct volume_set *s, unsigned number, const char *fmt, 
 	assert(number >= 1 && number <= s->count);
 	va_list ap;
 	va_start(ap, fmt);
-	(void)vsnprintf(s->volumes[number - 1].reason, VOLUME_TEXT_MAX, fmt, ap);
+	(void)vsnprintf(s->volumes[number - 1].reason, VOLUME_REASON_MAX, fmt, ap);
 	va_end(ap);
 }
 
@@ -92,6 +98,17 @@ static void give_bytes(struct volume *v, struct blk *blk)
 	v->blk = blk_ref(blk);
 	v->size = blk->size;
 	v->reason[0] = '\0';
+}
+
+/* A member that is not there may lie on a disk that is not there; which one nobody can tell. */
+static void name_missing_disks(const struct volume_set *s, struct volume *v)
+{
+	const struct volume_engine *g = s->engine;
+	size_t len = strlen(v->reason), room = sizeof(v->reason) - len;
+	if (g->missing_count == 1)
+		(void)snprintf(v->reason + len, room, "; %s is missing: %s", g->missing, g->missing_why);
+	else if (g->missing_count > 1)
+		(void)snprintf(v->reason + len, room, "; missing are %s", g->missing);
 }
 
 int volume_set_add_child(struct volume_set *s, const struct volume_layer *layer, const struct volume_child *child,
@@ -123,6 +140,8 @@ int volume_set_add_child(struct volume_set *s, const struct volume_layer *layer,
 	memcpy(v->reason, child->reason, sizeof(v->reason));
 	if (child->blk)
 		give_bytes(v, child->blk);
+	else if (child->incomplete)
+		name_missing_disks(s, v);
 	return (int)v->number;
 }
 

@@ -23,6 +23,7 @@ enum {
 	VOLUME_DEPTH_MAX = 8,        /* containers in containers */
 	VOLUME_DISKS_MAX = 64,
 	VOLUME_TEXT_MAX = 256,
+	VOLUME_REASON_MAX = 512,
 };
 
 enum volume_kind {
@@ -60,7 +61,7 @@ struct volume {
 	struct volume_content content;
 	bool locked;                         /* encrypted container, no key yet */
 	bool container;                      /* holds further volumes, has no files of its own */
-	char reason[VOLUME_TEXT_MAX];        /* why it is not supported, "" where it is */
+	char reason[VOLUME_REASON_MAX];      /* why it is not supported, "" where it is */
 	struct blk *blk;                     /* its bytes; NULL where they cannot be had */
 };
 
@@ -69,9 +70,9 @@ struct volume_set {
 	unsigned count;
 	char *warnings[16];                  /* "primary GPT header damaged, backup used" …; owned */
 	unsigned warning_count;
-	/* private: references on the disks; what discovery has to remember to go on after an unlock */
-	struct blk **disks;
+	struct blk **disks;                  /* references; NULL: missing */
 	unsigned disk_count;
+	/* private: what discovery has to remember to go on after an unlock */
 	struct volume_engine *engine;
 };
 
@@ -83,6 +84,19 @@ typedef int volume_probe_fn(void *arg, struct blk *b, struct volume_content *ret
  * discovering. The sector_size of a disk is set to 4096 where its partition table shows that. */
 int volume_discover(struct blk *const *disks, unsigned disk_count, volume_probe_fn *probe, void *arg,
                     struct volume_set **ret, struct err *e);
+
+/* A disk of a machine. */
+struct volume_disk {
+	struct blk *blk;             /* borrowed; NULL: missing */
+	const char *name;            /* what people call it, "disk 1" */
+	const char *missing;         /* why it has no blk */
+};
+
+/* The same for the disks of one machine, some of which may be missing: such a one is a volume of its own without bytes, and a
+ * warning; what needs it and cannot do without says so. A disk whose first sectors cannot be read counts as missing, unless it is
+ * the only one. ERR_IMAGE_UNREADABLE: all are missing. */
+int volume_discover_machine(const struct volume_disk *disks, unsigned disk_count, volume_probe_fn *probe, void *arg,
+                            struct volume_set **ret, struct err *e);
 void volume_set_free(struct volume_set *s);
 CLEANUP_DEFINE(volume_set_free, struct volume_set *)
 

@@ -91,7 +91,7 @@ struct wire_volume {
 	uint32_t number, disk, parent, partition;
 	char kind[16], table[8];
 	char name[256], label[256], uuid[40], type[24];
-	char part_type[40], part_type_name[48], part_uuid[40], reason[256];
+	char part_type[40], part_type_name[48], part_uuid[40], reason[512];
 	uint64_t offset, size;
 	bool supported, locked, container, is_default;
 };

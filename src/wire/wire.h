@@ -10,6 +10,7 @@
  *
  *	worker:   HELLO ──▶ CONFIG ── OPEN ──▶ SERVING
  *	                    LAYER, DATA_FILE     STAT LIST READ ARCHIVE …
+ *	                    DISK
  *
  * A request carries a number chosen by the client, greater than 0 and not in use; what answers it carries
  * the same. Requests after HELLO may be answered out of order. Bulk answers come through a ring (ring.h) whose descriptors travel
@@ -31,7 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
 
 enum {
 	WIRE_FRAME_MAX = 64 << 10,
@@ -43,6 +44,9 @@ enum {
 	WIRE_LOST_MAX = 1000,        /* LOST frames of an archive: entries it could not hold, by name */
 	WIRE_WARNINGS_MAX = 16,
 	WIRE_WARNING_LEN = 512,
+	WIRE_DISKS_MAX = 64,         /* = VOLUME_DISKS_MAX */
+	WIRE_DISK_NAME_LEN = 64,
+	WIRE_MISSING_LEN = 400,      /* why a disk is not there */
 	WIRE_KEY_MAX = 512,          /* = VOLUME_MASTER_KEY_MAX */
 	WIRE_KEY_AREAS_MAX = 8,      /* = VOLUME_KEY_AREAS_MAX */
 	WIRE_KEY_AREA_BYTES_MAX = 32 << 20,
@@ -66,6 +70,7 @@ enum wire_direction {
 	X(LAYER,       2, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 64, 1)                                 \
 	X(DATA_FILE,   3, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 1)                                 \
 	X(OPEN,        4, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 0)                                 \
+	X(DISK,       16, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 1024, 0)                               \
 	X(VOLUMES,     5, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 0)                                \
 	X(STAT,        6, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 0)                \
 	X(LIST,        7, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 3)                \
@@ -80,7 +85,7 @@ enum wire_direction {
 	X(READY,      32, WIRE_TO_CLIENT, WIRE_PHASE_HELLO, 64, 0)                                  \
 	X(LAYER_INFO, 33, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 4096, 0)                               \
 	X(OK,         34, WIRE_TO_CLIENT, WIRE_PHASE_ANY, 0, 0)                                     \
-	X(OPENED,     35, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 32768, 0)                              \
+	X(OPENED,     35, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 49152, 0)                              \
 	X(VOLUME_LIST, 36, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PAYLOAD_MAX, 0)                 \
 	X(STAT_INFO,  37, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PAYLOAD_MAX, 0)                  \
 	X(MEASURED,   38, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0)                                \

@@ -48,7 +48,8 @@ int disks_add_layer(struct disks *d, unsigned disk, int fd, const char *format, 
                     struct err *e)
 {
 	enum image_format f = IMAGE_AUTO;
-	if (disk >= VOLUME_DISKS_MAX || disk > d->count || d->disk[disk].layer_count >= IMAGE_LAYERS_MAX) {
+	if (disk >= VOLUME_DISKS_MAX || disk > d->count || d->disk[disk].missing[0] != '\0' ||
+	    d->disk[disk].layer_count >= IMAGE_LAYERS_MAX) {
 		(void)close(fd);
 		return err_set(e, ERR_LIMIT, "worker", "a disk has at most %d layers, a mount at most %d disks",
 		               IMAGE_LAYERS_MAX, VOLUME_DISKS_MAX);
@@ -133,6 +134,32 @@ static void choose_default(struct disks *d)
 	d->default_volume = best;
 }
 
+/* Whatever came of it: its first layer may have failed, and then the disk does not count yet. */
+static void disk_clear(struct disk *dk)
+{
+	for (unsigned k = 0; k < dk->layer_count; k++)
+		image_layer_close(dk->layers[k]);
+	free(dk->layers);
+	for (unsigned k = 0; k < dk->fd_count; k++)
+		(void)close(dk->fds[k]);
+	free(dk->fds);
+	*dk = (struct disk){0};
+}
+
+int disks_name(struct disks *d, unsigned disk, const char *name, const char *missing, struct err *e)
+{
+	if (disk >= VOLUME_DISKS_MAX || disk > d->count || (disk == d->count && missing[0] == '\0'))
+		return err_set(e, ERR_INVALID, "worker", "there is no disk %u to name", disk);
+	struct disk *dk = &d->disk[disk];
+	if (missing[0] != '\0')
+		disk_clear(dk);
+	(void)snprintf(dk->name, sizeof(dk->name), "%s", name);
+	(void)snprintf(dk->missing, sizeof(dk->missing), "%s", missing);
+	if (disk == d->count)
+		d->count++;
+	return 0;
+}
+
 static int open_chain(struct disk *dk, struct blk **ret, struct err *e)
 {
 	unsigned count = dk->layer_count;
@@ -143,18 +170,60 @@ static int open_chain(struct disk *dk, struct blk **ret, struct err *e)
 	return r;
 }
 
+/* Every chain that opens; those that do not are missing. */
+static int open_chains(struct disks *d, struct err *e)
+{
+	unsigned opened = 0;
+	struct err first = ERR_INIT;
+	for (unsigned i = 0; i < d->count; i++) {
+		struct disk *dk = &d->disk[i];
+		struct err why = ERR_INIT;
+		if (dk->missing[0] != '\0')
+			continue;
+		if (open_chain(dk, &d->blks[i], &why) == 0) {
+			opened++;
+			continue;
+		}
+		if (first.code == 0)
+			first = why;
+		if (why.code == ERR_NO_MEMORY) {
+			*e = why;
+			return e->code;
+		}
+		(void)snprintf(dk->missing, sizeof(dk->missing), "%.*s", WIRE_MISSING_LEN - 1, why.msg);
+	}
+	if (opened == 0 && first.code != 0) {
+		*e = first;
+		return e->code;
+	}
+	return opened > 0 ? 0 : err_set(e, ERR_INVALID, "worker", "no disk of this machine is there");
+}
+
+static int discover(struct disks *d, struct err *e)
+{
+	struct volume_disk disks[VOLUME_DISKS_MAX];
+	for (unsigned i = 0; i < d->count; i++) {
+		struct disk *dk = &d->disk[i];
+		if (dk->name[0] == '\0')
+			(void)snprintf(dk->name, sizeof(dk->name), "disk %u", i);
+		disks[i] = (struct volume_disk){.blk = d->blks[i], .name = dk->name, .missing = dk->missing};
+	}
+	int r = volume_discover_machine(disks, d->count, probe_content, NULL, &d->set, e);
+	for (unsigned i = 0; r == 0 && i < d->count; i++)
+		if (disks[i].blk && !d->set->disks[i])
+			(void)snprintf(d->disk[i].missing, sizeof(d->disk[i].missing), "its first sectors cannot be read");
+	return r;
+}
+
 int disks_open(struct disks *d, struct err *e)
 {
 	if (d->count == 0)
 		return err_set(e, ERR_INVALID, "worker", "there is no disk to open");
 	if (d->set)
 		return err_set(e, ERR_INVALID, "worker", "the disks are open already");
-	for (unsigned i = 0; i < d->count; i++) {
-		int r = open_chain(&d->disk[i], &d->blks[i], e);
-		if (r < 0)
-			return r;
-	}
-	int r = volume_discover(d->blks, d->count, probe_content, NULL, &d->set, e);
+	int r = open_chains(d, e);
+	if (r == 0)
+		r = discover(d, e);
 	if (r < 0)
 		return r;
 	/* For all there can be: unlocking finds more. */
@@ -241,16 +310,9 @@ void disks_close(struct disks *d)
 		fs_close(d->fs[i].fs);
 	free(d->fs);
 	volume_set_free(d->set);
-	/* All of them: the first layer of a disk may have failed, and then the disk does not count yet. */
 	for (unsigned i = 0; i < VOLUME_DISKS_MAX; i++) {
-		struct disk *dk = &d->disk[i];
 		blk_unref(d->blks[i]);
-		for (unsigned k = 0; k < dk->layer_count; k++)
-			image_layer_close(dk->layers[k]);
-		free(dk->layers);
-		for (unsigned k = 0; k < dk->fd_count; k++)
-			(void)close(dk->fds[k]);
-		free(dk->fds);
+		disk_clear(&d->disk[i]);
 	}
 	*d = (struct disks){0};
 }

@@ -140,6 +140,23 @@ static int job_data_file(struct job *j, struct err *e)
 	return 0;
 }
 
+static int job_disk(struct job *j, struct err *e)
+{
+	char name[WIRE_DISK_NAME_LEN], missing[WIRE_MISSING_LEN];
+	unsigned disk = rdr_le16(&j->rd);
+	wire_get_cstr(&j->rd, name, sizeof(name));
+	wire_get_cstr(&j->rd, missing, sizeof(missing));
+	if (j->rd.bad)
+		return err_set(e, ERR_INVALID, "worker", "a DISK request that cannot be read");
+	int r = disks_name(&j->worker->disks, disk, name, missing, e);
+	if (r < 0)
+		return r;
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_OK, j->request);
+	job_send(j, &b);
+	return 0;
+}
+
 void job_put_warnings(struct buf *b, const struct disks *d)
 {
 	const char *texts[WIRE_WARNINGS_MAX];
@@ -167,6 +184,9 @@ static int job_open(struct job *j, struct err *e)
 	wire_put_u32(&b, d->set->count);
 	wire_put_u32(&b, d->default_volume);
 	job_put_warnings(&b, d);
+	wire_put_u32(&b, d->count);
+	for (unsigned i = 0; i < d->count; i++)
+		wire_put_cstr(&b, d->disk[i].missing);
 	/* Before the answer: the client may ask at once. */
 	atomic_store(&j->worker->next_phase, WIRE_PHASE_SERVING);
 	job_send(j, &b);
@@ -180,12 +200,12 @@ struct job_kind {
 
 static const struct job_kind kinds[] = {
 	[WIRE_LAYER] = {job_layer, true},        [WIRE_DATA_FILE] = {job_data_file, true},
-	[WIRE_OPEN] = {job_open, true},          [WIRE_VOLUMES] = {job_volumes, true},
-	[WIRE_STAT] = {job_stat, true},          [WIRE_LIST] = {job_list, false},
-	[WIRE_READ] = {job_read, false},         [WIRE_ARCHIVE] = {job_archive, false},
-	[WIRE_MANIFEST] = {job_manifest, false}, [WIRE_SEARCH] = {job_search, false},
-	[WIRE_MEASURE] = {job_measure, false},   [WIRE_KEY_AREAS] = {job_key_areas, false},
-	[WIRE_UNLOCK] = {job_unlock, true},
+	[WIRE_DISK] = {job_disk, true},          [WIRE_OPEN] = {job_open, true},
+	[WIRE_VOLUMES] = {job_volumes, true},    [WIRE_STAT] = {job_stat, true},
+	[WIRE_LIST] = {job_list, false},         [WIRE_READ] = {job_read, false},
+	[WIRE_ARCHIVE] = {job_archive, false},   [WIRE_MANIFEST] = {job_manifest, false},
+	[WIRE_SEARCH] = {job_search, false},     [WIRE_MEASURE] = {job_measure, false},
+	[WIRE_KEY_AREAS] = {job_key_areas, false}, [WIRE_UNLOCK] = {job_unlock, true},
 };
 
 static void job_run(struct job *j)

@@ -4,7 +4,8 @@
 #include <string.h>
 
 _Static_assert((int)WIRE_KEY_MAX == (int)VOLUME_MASTER_KEY_MAX && (int)WIRE_KEY_AREAS_MAX == (int)VOLUME_KEY_AREAS_MAX &&
-                       (int)WIRE_KEY_AREA_BYTES_MAX == (int)VOLUME_KEY_AREA_BYTES_MAX,
+                       (int)WIRE_KEY_AREA_BYTES_MAX == (int)VOLUME_KEY_AREA_BYTES_MAX &&
+                       (int)WIRE_DISKS_MAX == (int)VOLUME_DISKS_MAX,
                "the wire carries what volume.h allows");
 
 static int find_areas(struct job *j, uint32_t volume, struct volume_range areas[VOLUME_KEY_AREAS_MAX],

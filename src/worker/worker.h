@@ -48,6 +48,8 @@ struct disk {
 	unsigned layer_count;
 	int *fds;                        /* owned: layers and data files */
 	unsigned fd_count;
+	char name[WIRE_DISK_NAME_LEN];   /* what people call it; "": by its number */
+	char missing[WIRE_MISSING_LEN];  /* why it is not there; "" where it is */
 };
 
 struct volume_fs {                       /* one per volume, by number - 1 */
@@ -68,6 +70,10 @@ struct disks {
 int disks_add_layer(struct disks *d, unsigned disk, int fd, const char *format, const struct image_layer **ret,
                     struct err *e);
 int disks_add_data_file(struct disks *d, unsigned disk, int fd, struct err *e);
+/* What a disk is called, and where `missing` is not "", that it cannot be had and why: what came of it is dropped. It holds its
+ * place, so that the numbers of the others stay. */
+int disks_name(struct disks *d, unsigned disk, const char *name, const char *missing, struct err *e);
+/* A disk that does not open is missing from then on; an error where none does. */
 int disks_open(struct disks *d, struct err *e);
 /* Opens encrypted container `volume` with the raw key of its data; the numbers of what was known stay. */
 int disks_unlock(struct disks *d, uint32_t volume, const uint8_t *key, size_t len, struct err *e);

@@ -155,6 +155,8 @@ static void open_disk(uint32_t request)
 	wire_put_u32(&b, is("open-default") ? 5 : 1);
 	wire_put_u32(&b, is("open-warnings") ? 1000000 : 1);
 	wire_put_cstr(&b, "a warning with \033[31mcolour");
+	wire_put_u32(&b, is("open-disks") ? 65 : 1);
+	wire_put_cstr(&b, "");
 	answer(&b);
 }
 

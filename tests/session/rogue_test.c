@@ -174,6 +174,7 @@ static const struct misdeed misdeeds[] = {
 	{"layer-abort", NULL, ERR_WORKER_DIED, "signal 6", false},
 	{"open-default", NULL, ERR_WORKER_PROTOCOL, "cannot be read", false},
 	{"open-warnings", NULL, ERR_WORKER_PROTOCOL, "cannot be read", false},
+	{"open-disks", NULL, ERR_WORKER_PROTOCOL, "cannot be read", false},
 	{"volumes-shrink", ask_volumes, ERR_WORKER_PROTOCOL, "list of volumes", false},
 	{"volumes-huge", ask_volumes, ERR_WORKER_PROTOCOL, "list of volumes", false},
 	{"volumes-never", ask_volumes, ERR_WORKER_PROTOCOL, "list of volumes", false},

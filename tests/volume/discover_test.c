@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "base/bytes.h"
+#include "blk/fault.h"
 #include "volume/ident.h"
 #include "volume/layer.h"
 
@@ -648,6 +649,39 @@ static void a_broken_volume_does_not_harm_the_others(void **state)
 	assert_true(volume(f, 2)->content.supported);
 }
 
+static void disks_of_a_machine_that_are_missing(void **state)
+{
+	struct fixture *f = *state;
+	struct blk *broken = NULL;
+	assert_ok(blk_fault_open(f->blk, &(struct blk_fault_plan){.bad_len = 1}, &broken, &f->e), &f->e);
+	memcpy(f->disk, "FILES", 5);
+	struct volume_disk disks[] = {
+		{.name = "first", .missing = "nobody knows where it is"},
+		{.blk = broken, .name = "second"},
+		{.blk = f->blk, .name = "third"},
+	};
+	assert_ok(volume_discover_machine(disks, 3, test_probe, NULL, &f->set, &f->e), &f->e);
+	assert_int_equal(f->set->count, 3);
+	assert_string_equal(volume(f, 1)->reason, "first is missing: nobody knows where it is");
+	assert_null(volume(f, 1)->blk);
+	assert_string_equal(volume(f, 2)->reason, "second is missing: injected failure of read 1, 512 bytes at 0");
+	assert_null(f->set->disks[1]);
+	assert_int_equal(volume(f, 3)->disk, 2);
+	assert_true(volume(f, 3)->content.supported);
+	assert_true(warned(f->set, "first is missing: nobody knows where it is"));
+	assert_true(warned(f->set, "second is missing: injected failure of read 1, 512 bytes at 0"));
+
+	struct volume_set *none = NULL;
+	assert_int_equal(volume_discover_machine(disks, 2, test_probe, NULL, &none, &f->e), ERR_IMAGE_UNREADABLE);
+	assert_non_null(strstr(f->e.msg, "first is missing"));
+	err_clear(&f->e);
+	/* Of a single disk it is the disk's own error. */
+	assert_int_equal(volume_discover_machine(&disks[1], 1, test_probe, NULL, &none, &f->e), ERR_IO);
+	assert_string_equal(f->e.msg, "second: injected failure of read 3, 512 bytes at 0");
+	err_clear(&f->e);
+	blk_unref(broken);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -678,6 +712,7 @@ int main(void)
 		T(partitions_inside),
 		T(endless_nesting_ends),
 		T(a_broken_volume_does_not_harm_the_others),
+		T(disks_of_a_machine_that_are_missing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

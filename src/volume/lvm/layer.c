@@ -172,7 +172,8 @@ static int add_lv(struct volume_set *set, struct lvm_vg *vg, struct lvm_lv *lv, 
 	if (r < 0 && fatal(e))
 		return r;
 	if (r < 0) {
-		(void)snprintf(child.reason, sizeof(child.reason), "%.*s", VOLUME_TEXT_MAX - 1, e->msg);
+		(void)snprintf(child.reason, sizeof(child.reason), "%.*s", VOLUME_REASON_MAX - 1, e->msg);
+		child.incomplete = e->code == ERR_VOLUME_INCOMPLETE;
 		err_clear(e);
 		child.blk = NULL;
 	}

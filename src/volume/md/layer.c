@@ -128,7 +128,8 @@ static int add_array(struct array *a, unsigned parent, struct err *e)
 	if (r < 0 && !raid_may_retry(e))
 		return r;
 	if (r < 0) {
-		(void)snprintf(child.reason, sizeof(child.reason), "%.*s", VOLUME_TEXT_MAX - 1, e->msg);
+		(void)snprintf(child.reason, sizeof(child.reason), "%.*s", VOLUME_REASON_MAX - 1, e->msg);
+		child.incomplete = e->code == ERR_VOLUME_INCOMPLETE;
 		err_clear(e);
 	} else {
 		warn_about(a);
