@@ -284,6 +284,12 @@ static void explain_members(struct volume_set *s, const struct volume_layer *lay
 	}
 }
 
+/* What v is a partition of; v's disk for all that is none. */
+static struct blk *whole_of(const struct volume_set *s, const struct volume *v)
+{
+	return v->kind == VOLUME_PARTITION && v->parent > 0 ? s->volumes[v->parent - 1].blk : s->disks[v->disk];
+}
+
 static int assemble(struct volume_set *s, unsigned index, struct volume_member *members, struct err *e)
 {
 	const struct volume_layer *layer = s->engine->layers[index];
@@ -292,7 +298,7 @@ static int assemble(struct volume_set *s, unsigned index, struct volume_member *
 		struct volume *v = &s->volumes[i];
 		if (s->engine->states[i].member_of == layer && v->blk)
 			members[count++] = (struct volume_member){
-				.number = v->number, .volume = v, .blk = v->blk, .disk = s->disks[v->disk]};
+				.number = v->number, .volume = v, .blk = v->blk, .disk = whole_of(s, v)};
 	}
 	if (count == s->engine->assembled[index])
 		return 0;
