@@ -177,7 +177,7 @@ static void info_text(const struct chain *c, const struct wire_volume *volumes, 
 		const char *label = v->label[0] ? v->label : v->name[0] ? v->name : "-";
 		print_name(label, strlen(label));
 		(void)printf("%*s  %s\n", strlen(label) < 20 ? (int)(20 - strlen(label)) : 0, "",
-		             v->is_default ? "default" : v->locked ? "locked" : v->supported ? "" : v->reason);
+		             v->is_default ? "default" : v->supported ? "" : v->reason);
 	}
 }
 

@@ -82,16 +82,18 @@ static int key_failed(int r, struct err *e)
 	}
 }
 
-int keys_luks(int header_fd, const uint8_t *secret, size_t len, uint8_t ret[KEYS_MASTER_MAX], size_t *ret_len,
+int keys_luks(int header_fd, const struct keys_secret *secret, uint8_t ret[KEYS_MASTER_MAX], size_t *ret_len,
               struct err *e)
 {
 	CLEANUP(device_free) struct crypt_device *cd = NULL;
+	if (secret->kind == KEYHELPER_RECOVERY)
+		return err_set(e, ERR_KEY_WRONG, "keys", "a LUKS volume has no recovery key; it opens with a passphrase or a key file");
 	int r = open_device(header_fd, &cd);
 	if (r < 0)
 		return load_failed(r, e);
 	uint8_t key[KEYS_MASTER_MAX];
 	size_t key_len = sizeof(key);
-	r = crypt_volume_key_get(cd, CRYPT_ANY_SLOT, (char *)key, &key_len, (const char *)secret, len);
+	r = crypt_volume_key_get(cd, CRYPT_ANY_SLOT, (char *)key, &key_len, (const char *)secret->bytes, secret->len);
 	if (r >= 0) {
 		memcpy(ret, key, key_len);
 		*ret_len = key_len;
@@ -149,12 +151,13 @@ static int find_key(uint8_t *key, size_t *key_len, struct err *e)
 	size_t len = r == 0 ? get_le32(head + 4) : 0;
 	if (r == 0 && (len > sizeof(secret) || !get_all(secret, len)))
 		r = err_set(e, ERR_INVALID, "keys", "a passphrase or key file has at most %d bytes", KEYHELPER_SECRET_MAX);
-	if (r == 0 && kind == KEYHELPER_RECOVERY)
-		r = err_set(e, ERR_KEY_WRONG, "keys", "a LUKS volume has no recovery key; it opens with a passphrase or a key file");
+	struct keys_secret s = {.kind = kind, .bytes = secret, .len = len};
 	if (r == 0)
-		r = keys_luks(KEYHELPER_HEADER_FD, secret, len, key, key_len, e);
+		r = keys_bitlocker(KEYHELPER_HEADER_FD, &s, key, key_len, e);
+	if (r == 0)
+		r = keys_luks(KEYHELPER_HEADER_FD, &s, key, key_len, e);
 	explicit_bzero(secret, sizeof(secret));
-	return r;
+	return r < 0 ? r : 0;
 }
 
 int keys_main(void)

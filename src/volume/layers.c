@@ -1,3 +1,4 @@
+#include "volume/bitlocker/bitlocker.h"
 #include "volume/ldm/ldm.h"
 #include "volume/luks/luks.h"
 #include "volume/lvm/lvm.h"
@@ -8,5 +9,6 @@ const struct volume_layer *const volume_layers[] = {
 	&volume_ldm_layer,
 	&volume_lvm_layer,
 	&volume_luks_layer,
+	&volume_bitlocker_layer,
 	NULL,
 };
