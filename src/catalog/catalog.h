@@ -1,6 +1,6 @@
 /* catalog: what exists. The only code that speaks SQL; the schema is migrations/, the picture is docs/catalog.md.
  *
- *	repositories ──< vm_backup_contexts ──< backup_jobs ──< backup_disks ──< restore_mounts
+ *	repositories ──< vm_backup_contexts ──< backup_jobs ──< backup_disks ──< restore_mounts (┄< restore_mount_disks)
  *
  * Rows handed out (`struct catalog_x *`) are one block each, strings included: release with free(). Lists are
  * released with catalog_x_list_free(), which takes an empty (zeroed) list too. Rows handed in are borrowed for the call.
@@ -290,7 +290,7 @@ int catalog_register_restore_point(struct catalog *c, const struct catalog_vm *v
 
 struct catalog_mount {
 	const char *id;                    /* UUID, given by the hub */
-	int64_t backup_disk_id;
+	int64_t backup_disk_id;            /* of a mount of several disks: handed out only, the first one's */
 	const char *engine;
 	const char *mount_path;            /* "": none, as for the native engine */
 	const char *nbd_device;            /* "": none */
@@ -323,6 +323,11 @@ struct catalog_mount_filter {
 /* ERR_ALREADY_MOUNTED: an active mount of that disk exists; ret_existing (CATALOG_ID_MAX bytes, NULL: not wanted) is then
  * set to its id. A failed or unmounted row of that disk is replaced. ERR_DISK_NOT_FOUND; ERR_EXISTS: the id or nbd_device. */
 int catalog_mount_create(struct catalog *c, const struct catalog_mount *in, char *ret_existing, struct err *e);
+/* A mount of several disks of one backup, in that order; in->backup_disk_id is not looked at. ERR_ALREADY_MOUNTED: an active mount of
+ * the same disks in the same order; mounts of other sets, and of single disks, are no obstacle. Otherwise as
+ * catalog_mount_create. ERR_INVALID: not 2 to CATALOG_DISKS_MAX disks of one backup. */
+int catalog_mount_create_machine(struct catalog *c, const struct catalog_mount *in, const int64_t *disk_ids, size_t count,
+                                 char *ret_existing, struct err *e);
 int catalog_mount_get(struct catalog *c, const char *id, struct catalog_mount **ret, struct err *e);  /* ERR_MOUNT_NOT_FOUND */
 /* Oldest first. */
 int catalog_mount_list(struct catalog *c, const struct catalog_mount_filter *f, struct catalog_mount_list *ret,
@@ -333,6 +338,22 @@ int catalog_mount_set_status(struct catalog *c, const char *id, enum catalog_mou
                              const char *filesystem_type, const char *error_message, struct err *e);
 int catalog_mount_touch(struct catalog *c, const char *id, int64_t last_accessed_at, int64_t expires_at, struct err *e);
 int catalog_mount_delete(struct catalog *c, const char *id, struct err *e);
+
+/* The disks of a mount, one or several, in their order. */
+struct catalog_mount_disk {
+	int64_t position;
+	int64_t id;                        /* of the disk */
+	int64_t disk_index;
+	int64_t size_bytes;
+	const char *qcow2_path;
+	const char *missing;               /* why it could not be opened when the mount was made; "": it was */
+};
+CATALOG_LIST(mount_disk)
+
+/* Empty for a mount that is not there. */
+int catalog_mount_disks(struct catalog *c, const char *mount_id, struct catalog_mount_disk_list *ret, struct err *e);
+/* Of a mount of several disks. */
+int catalog_mount_set_missing(struct catalog *c, const char *mount_id, int64_t disk_id, const char *why, struct err *e);
 
 /* --- counters and settings ------------------------------------------------------------------------ */
 

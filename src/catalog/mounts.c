@@ -6,7 +6,7 @@
 
 static const struct column columns[] = {
 	TEXT(catalog_mount, id),
-	INT(catalog_mount, backup_disk_id),
+	OPTIONAL_INT(catalog_mount, backup_disk_id),
 	TEXT(catalog_mount, engine),
 	OPTIONAL_TEXT(catalog_mount, mount_path),
 	OPTIONAL_TEXT(catalog_mount, nbd_device),
@@ -28,14 +28,14 @@ static const struct column columns[] = {
 const struct table mount_table = TABLE(columns, 13, catalog_mount);
 
 #define JOINS                                                                                      \
-	" FROM restore_mounts m JOIN backup_disks d ON d.id = m.backup_disk_id"                    \
+	" FROM restore_mounts m LEFT JOIN restore_mount_disks f ON f.mount_id = m.id AND f.position = 0" \
+	" JOIN backup_disks d ON d.id = COALESCE(m.backup_disk_id, f.backup_disk_id)"              \
 	" JOIN backup_jobs j ON j.id = d.backup_job_id"                                            \
 	" JOIN vm_backup_contexts v ON v.context_id = j.vm_backup_context_id"
 #define SELECT                                                                                     \
-	"SELECT m.id, m.backup_disk_id, m.engine, m.mount_path, m.nbd_device, m.filesystem_type, m.mount_mode," \
+	"SELECT m.id, d.id, m.engine, m.mount_path, m.nbd_device, m.filesystem_type, m.mount_mode," \
 	" m.status, m.error_message, m.created_at, m.last_accessed_at, m.expires_at, m.unmounted_at," \
 	" d.backup_job_id, d.disk_index, d.qcow2_path, j.vm_backup_context_id, v.vm_name, j.repository_id" JOINS
-#define ACTIVE "('mounting', 'mounted', 'unmounting')"
 
 LIST_FREE_DEFINE(mount)
 
@@ -43,7 +43,7 @@ LIST_FREE_DEFINE(mount)
 static int occupant(struct catalog *c, int64_t disk_id, char ret[CATALOG_ID_MAX], struct err *e)
 {
 	sqlite3_stmt *st;
-	int r = db_prepare(c, "DELETE FROM restore_mounts WHERE backup_disk_id = ?1 AND status NOT IN " ACTIVE, &st, e);
+	int r = db_prepare(c, "DELETE FROM restore_mounts WHERE backup_disk_id = ?1 AND status NOT IN " MOUNT_ACTIVE, &st, e);
 	if (r < 0)
 		return r;
 	(void)sqlite3_bind_int64(st, 1, disk_id);
@@ -63,11 +63,8 @@ static int occupant(struct catalog *c, int64_t disk_id, char ret[CATALOG_ID_MAX]
 
 static int check_free(struct catalog *c, const struct catalog_mount *in, struct err *e)
 {
-	CLEANUP(free_ptr) struct catalog_disk *disk = NULL;
-	int r = disk_read(c, in->backup_disk_id, &disk, e);
 	bool id_used = false, device_used = false;
-	if (r >= 0)
-		r = db_exists(c, "SELECT 1 FROM restore_mounts WHERE id = ?1", in->id, &id_used, e);
+	int r = db_exists(c, "SELECT 1 FROM restore_mounts WHERE id = ?1", in->id, &id_used, e);
 	if (r >= 0 && in->nbd_device && *in->nbd_device)
 		r = db_exists(c, "SELECT 1 FROM restore_mounts WHERE nbd_device = ?1", in->nbd_device, &device_used, e);
 	if (r >= 0 && (id_used || device_used))
@@ -75,27 +72,57 @@ static int check_free(struct catalog *c, const struct catalog_mount *in, struct 
 	return r;
 }
 
-static int insert(struct catalog *c, const struct catalog_mount *in, char occupied[CATALOG_ID_MAX], struct err *e)
+/* The backup all those disks are of. */
+static int common_backup(struct catalog *c, const int64_t *disk_ids, size_t count, char ret[CATALOG_ID_MAX], struct err *e)
 {
-	int r = occupant(c, in->backup_disk_id, occupied, e);
+	ret[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP(free_ptr) struct catalog_disk *disk = NULL;
+		int r = disk_read(c, disk_ids[i], &disk, e);
+		if (r < 0)
+			return r;
+		if (i > 0 && strcmp(ret, disk->backup_id) != 0)
+			return err_set(e, ERR_INVALID, "catalog", "the disks are not all of one backup");
+		(void)snprintf(ret, CATALOG_ID_MAX, "%s", disk->backup_id);
+	}
+	return 0;
+}
+
+/* One disk has its column, several their table and the backup's. */
+static int insert(struct catalog *c, const struct catalog_mount *in, const int64_t *disk_ids, size_t count,
+                  char occupied[CATALOG_ID_MAX], struct err *e)
+{
+	char backup_id[CATALOG_ID_MAX];
+	int r = count == 1 ? occupant(c, disk_ids[0], occupied, e) : 0;
+	if (r >= 0 && !*occupied)
+		r = common_backup(c, disk_ids, count, backup_id, e);
+	if (r >= 0 && count > 1)
+		r = mount_same_disks(c, backup_id, disk_ids, count, occupied, e);
 	if (r < 0)
 		return r;
 	if (*occupied)
-		return err_set(e, ERR_ALREADY_MOUNTED, "catalog", "that disk is mounted already");
+		return err_set(e, ERR_ALREADY_MOUNTED, "catalog", count == 1 ? "that disk is mounted already" :
+		                                                          "those disks are mounted together already");
 	r = check_free(c, in, e);
 	sqlite3_stmt *st;
 	if (r >= 0)
 		r = db_prepare(c, "INSERT INTO restore_mounts (id, backup_disk_id, engine, mount_path, nbd_device, filesystem_type, "
-		                  "mount_mode, status, error_message, created_at, last_accessed_at, expires_at, unmounted_at) "
-		                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)", &st, e);
+		                  "mount_mode, status, error_message, created_at, last_accessed_at, expires_at, unmounted_at, backup_job_id) "
+		                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)", &st, e);
 	if (r >= 0)
 		r = row_bind(st, &mount_table, in, e);
-	return r < 0 ? r : db_run(c, st, e);
+	if (r < 0)
+		return r;
+	db_bind_text(st, 14, count > 1 ? backup_id : NULL);
+	r = db_run(c, st, e);
+	return r < 0 || count == 1 ? r : mount_disks_insert(c, in->id, disk_ids, count, e);
 }
 
-int catalog_mount_create(struct catalog *c, const struct catalog_mount *in, char *ret_existing, struct err *e)
+static int create(struct catalog *c, const struct catalog_mount *in, const int64_t *disk_ids, size_t count,
+                  char *ret_existing, struct err *e)
 {
 	struct catalog_mount row = *in;
+	row.backup_disk_id = count == 1 ? disk_ids[0] : 0;
 	if (!row.mount_mode || !*row.mount_mode)
 		row.mount_mode = "read-only";
 	if (!row.created_at)
@@ -110,10 +137,23 @@ int catalog_mount_create(struct catalog *c, const struct catalog_mount *in, char
 	if (r < 0)
 		return r;
 	char occupied[CATALOG_ID_MAX] = "";
-	r = db_end(c, insert(c, &row, occupied, e), e);
+	r = db_end(c, insert(c, &row, disk_ids, count, occupied, e), e);
 	if (r == ERR_ALREADY_MOUNTED && ret_existing)
 		memcpy(ret_existing, occupied, sizeof(occupied));
 	return r;
+}
+
+int catalog_mount_create(struct catalog *c, const struct catalog_mount *in, char *ret_existing, struct err *e)
+{
+	return create(c, in, &in->backup_disk_id, 1, ret_existing, e);
+}
+
+int catalog_mount_create_machine(struct catalog *c, const struct catalog_mount *in, const int64_t *disk_ids, size_t count,
+                                 char *ret_existing, struct err *e)
+{
+	if (count < 2 || count > CATALOG_DISKS_MAX)
+		return err_set(e, ERR_INVALID, "catalog", "a mount of %zu disks is not possible", count);
+	return create(c, in, disk_ids, count, ret_existing, e);
 }
 
 int catalog_mount_get(struct catalog *c, const char *id, struct catalog_mount **ret, struct err *e)
@@ -140,7 +180,7 @@ static void narrow(struct query *q, const struct catalog_mount_filter *f)
 	if (f->expired_at > 0)
 		query_number(q, "m.expires_at <= ?", f->expired_at);
 	if (f->active)
-		query_plain(q, "m.status IN " ACTIVE);
+		query_plain(q, "m.status IN " MOUNT_ACTIVE);
 }
 
 int catalog_mount_list(struct catalog *c, const struct catalog_mount_filter *f, struct catalog_mount_list *ret,

@@ -103,7 +103,15 @@ static int write_disk(struct catalog *c, const struct catalog_disk *in, struct e
 static int remove_disk(struct catalog *c, int64_t id, struct err *e)
 {
 	sqlite3_stmt *st;
-	int r = db_prepare(c, "DELETE FROM backup_disks WHERE id = ?1", &st, e);
+	/* A mount of several disks ends with each of them, as that of a single one does by itself. */
+	int r = db_prepare(c, "DELETE FROM restore_mounts WHERE id IN (SELECT mount_id FROM restore_mount_disks WHERE backup_disk_id = ?1)",
+	                   &st, e);
+	if (r < 0)
+		return r;
+	(void)sqlite3_bind_int64(st, 1, id);
+	r = db_run(c, st, e);
+	if (r >= 0)
+		r = db_prepare(c, "DELETE FROM backup_disks WHERE id = ?1", &st, e);
 	if (r < 0)
 		return r;
 	(void)sqlite3_bind_int64(st, 1, id);

@@ -83,6 +83,14 @@ int disk_read_by_index(struct catalog *c, const char *backup_id, int64_t index, 
 int disk_insert(struct catalog *c, const struct catalog_disk *in, int64_t *ret_id, struct err *e);
 int disk_write(struct catalog *c, const struct catalog_disk *in, struct err *e);
 
+/* Of a mount of several disks: the active mount of the same ones, "" where there is none; those that have ended are removed. */
+int mount_same_disks(struct catalog *c, const char *backup_id, const int64_t *disk_ids, size_t count,
+                     char ret[CATALOG_ID_MAX], struct err *e);
+/* The id's rows; the mount's row must be there. */
+int mount_disks_insert(struct catalog *c, const char *mount_id, const int64_t *disk_ids, size_t count, struct err *e);
+
+#define MOUNT_ACTIVE "('mounting', 'mounted', 'unmounting')"
+
 /* What a SELECT of disks starts with: its columns are those of disk_table. */
 #define DISK_SELECT                                                                                \
 	"SELECT d.id, d.backup_job_id, d.disk_index, d.vmware_disk_key, d.size_gb, d.size_bytes, d.stored_bytes,"  \

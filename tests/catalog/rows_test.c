@@ -203,6 +203,88 @@ static void a_disk_is_mounted_once(void **state)
 	assert_int_equal(catalog_mount_create(f->c, &m, existing, &e), ERR_DISK_NOT_FOUND);
 }
 
+static void disks_are_mounted_together_once(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = ERR_INIT;
+	add_base(f->c);
+	add_backup(f->c, "b", NULL, 1, 3);
+	add_backup(f->c, "other", NULL, 2, 1);
+	int64_t ids[] = {disk_id(f->c, "b", 0), disk_id(f->c, "b", 1), disk_id(f->c, "b", 2), disk_id(f->c, "other", 0)};
+	struct catalog_mount m = {.id = "m1", .engine = "native", .status = CATALOG_MOUNT_MOUNTING, .expires_at = 9};
+	char existing[CATALOG_ID_MAX] = "";
+	assert_ok(catalog_mount_create_machine(f->c, &m, ids, 3, existing, &e), &e);
+	m.id = "m2";
+	assert_int_equal(catalog_mount_create_machine(f->c, &m, ids, 3, existing, &e), ERR_ALREADY_MOUNTED);
+	assert_string_equal(existing, "m1");
+	err_clear(&e);
+	/* Other sets, and its disks alone, are no obstacle, nor is it one to them. */
+	assert_ok(catalog_mount_create_machine(f->c, &m, ids, 2, existing, &e), &e);
+	struct catalog_mount single = {.id = "s1", .backup_disk_id = ids[0], .engine = "native", .status = CATALOG_MOUNT_MOUNTED};
+	assert_ok(catalog_mount_create(f->c, &single, existing, &e), &e);
+	m.id = "m3";
+	assert_int_equal(catalog_mount_create_machine(f->c, &m, ids, 3, existing, &e), ERR_ALREADY_MOUNTED);
+	assert_string_equal(existing, "m1");
+	err_clear(&e);
+	assert_int_equal(catalog_mount_create_machine(f->c, &m, ids + 1, 3, existing, &e), ERR_INVALID); /* two backups */
+	err_clear(&e);
+	assert_int_equal(catalog_mount_create_machine(f->c, &m, ids, 1, existing, &e), ERR_INVALID);
+	err_clear(&e);
+	assert_int_equal(catalog_mount_create_machine(f->c, &m, (int64_t[]){ids[0], 999}, 2, existing, &e), ERR_DISK_NOT_FOUND);
+	err_clear(&e);
+
+	struct catalog_mount *got = NULL;
+	assert_ok(catalog_mount_get(f->c, "m1", &got, &e), &e);
+	assert_int_equal(got->backup_disk_id, ids[0]);
+	assert_string_equal(got->backup_id, "b");
+	free(got);
+	struct catalog_mount_list l = {0};
+	assert_ok(catalog_mount_list(f->c, &(struct catalog_mount_filter){.backup_id = "b"}, &l, &e), &e);
+	assert_int_equal(l.count, 3);
+	catalog_mount_list_free(&l);
+	int64_t n = 0;
+	assert_ok(catalog_mount_count(f->c, &(struct catalog_mount_filter){.active = true}, &n, &e), &e);
+	assert_int_equal(n, 3);
+
+	assert_ok(catalog_mount_set_missing(f->c, "m1", ids[1], "no such file", &e), &e);
+	assert_int_equal(catalog_mount_set_missing(f->c, "s1", ids[0], "x", &e), ERR_MOUNT_NOT_FOUND);
+	err_clear(&e);
+	struct catalog_mount_disk_list disks = {0};
+	assert_ok(catalog_mount_disks(f->c, "m1", &disks, &e), &e);
+	assert_int_equal(disks.count, 3);
+	assert_int_equal(disks.items[1]->id, ids[1]);
+	assert_int_equal(disks.items[1]->disk_index, 1);
+	assert_string_equal(disks.items[1]->missing, "no such file");
+	assert_string_equal(disks.items[2]->missing, "");
+	catalog_mount_disk_list_free(&disks);
+	assert_ok(catalog_mount_disks(f->c, "s1", &disks, &e), &e);
+	assert_int_equal(disks.count, 1);
+	assert_int_equal(disks.items[0]->id, ids[0]);
+	catalog_mount_disk_list_free(&disks);
+
+	/* Over, it makes room for the next. */
+	assert_ok(catalog_mount_set_status(f->c, "m1", CATALOG_MOUNT_UNMOUNTED, NULL, NULL, &e), &e);
+	assert_ok(catalog_mount_create_machine(f->c, &m, ids, 3, existing, &e), &e);
+	assert_int_equal(catalog_mount_get(f->c, "m1", &got, &e), ERR_MOUNT_NOT_FOUND);
+	err_clear(&e);
+	/* A disk that a scan no longer finds takes the mounts it is part of with it. */
+	struct catalog_vm vm = {.context_id = "ctx", .vm_name = "vm", .repository_id = "repo"};
+	struct catalog_backup backup = {.id = "b", .backup_type = CATALOG_BACKUP_FULL, .status = CATALOG_BACKUP_COMPLETED};
+	struct catalog_disk *kept[2] = {0};
+	struct catalog_disk rows[2];
+	for (int i = 0; i < 2; i++) {
+		assert_ok(catalog_disk_get(f->c, ids[i], &kept[i], &e), &e);
+		rows[i] = *kept[i];
+	}
+	assert_ok(catalog_register_restore_point(f->c, &vm, &backup, rows, 2, NULL, &e), &e);
+	assert_int_equal(catalog_mount_get(f->c, "m3", &got, &e), ERR_MOUNT_NOT_FOUND);
+	err_clear(&e);
+	assert_ok(catalog_mount_get(f->c, "m2", &got, &e), &e);
+	free(got);
+	free(kept[0]);
+	free(kept[1]);
+}
+
 static void counters_and_settings_keep_their_values(void **state)
 {
 	struct fixture *f = *state;
@@ -235,7 +317,7 @@ int main(void)
 		TEST(repositories_come_back_as_stored),   TEST(contexts_are_upserted),
 		TEST(backups_are_filtered_newest_first),  TEST(a_backup_needs_what_it_refers_to),
 		TEST(status_stamps_its_times_once),       TEST(disks_belong_to_a_backup),
-		TEST(a_disk_is_mounted_once),             TEST(counters_and_settings_keep_their_values),
+		TEST(a_disk_is_mounted_once), TEST(disks_are_mounted_together_once),             TEST(counters_and_settings_keep_their_values),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,36 @@ static void migrations_go_down_to_nothing_and_up_again(void **state)
 	assert_int_equal(catalog_migrate(f->c, catalog_version_newest() + 1, &e), ERR_INVALID);
 }
 
+/* A catalog of the first version, with a mount, and back. */
+static void mounts_outlive_the_second_migration(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = ERR_INIT;
+	add_base(f->c);
+	add_backup(f->c, "b1", NULL, 1, 2);
+	assert_ok(catalog_migrate(f->c, 1, &e), &e);
+	assert_int_equal(sqlite3_exec(f->c->db, "INSERT INTO restore_mounts (id, backup_disk_id, engine, mount_mode, status, created_at, "
+	                                        "expires_at) SELECT 'm1', id, 'native', 'read-only', 'mounted', 5, 6 FROM backup_disks "
+	                                        "WHERE disk_index = 1", NULL, NULL, NULL), SQLITE_OK);
+	assert_ok(catalog_migrate(f->c, 2, &e), &e);
+	struct catalog_mount *m = NULL;
+	assert_ok(catalog_mount_get(f->c, "m1", &m, &e), &e);
+	assert_int_equal(m->disk_index, 1);
+	assert_int_equal(m->backup_disk_id, disk_id(f->c, "b1", 1));
+	assert_int_equal(m->expires_at, 6);
+	free(m);
+	int64_t both[] = {disk_id(f->c, "b1", 0), disk_id(f->c, "b1", 1)};
+	struct catalog_mount whole = {.id = "m2", .engine = "native", .status = CATALOG_MOUNT_MOUNTED};
+	assert_ok(catalog_mount_create_machine(f->c, &whole, both, 2, NULL, &e), &e);
+	assert_ok(catalog_check(f->c, &e), &e);
+	/* The first version has no place for it. */
+	assert_ok(catalog_migrate(f->c, 1, &e), &e);
+	assert_int_equal(count(f, "SELECT COUNT(*) FROM restore_mounts"), 1);
+	assert_int_equal(count(f, "SELECT COUNT(*) FROM restore_mounts WHERE id = 'm1' AND created_at = 5"), 1);
+	assert_ok(catalog_migrate(f->c, catalog_version_newest(), &e), &e);
+	assert_int_equal(count(f, "SELECT COUNT(*) FROM restore_mounts WHERE id = 'm1' AND expires_at = 6"), 1);
+}
+
 static void opening_again_keeps_everything(void **state)
 {
 	struct fixture *f = *state;
@@ -97,6 +127,9 @@ static void fill(struct fixture *f)
 	struct catalog_mount m = {.id = "m1", .backup_disk_id = disk_id(f->c, "b1", 0), .engine = "native",
 	                          .status = CATALOG_MOUNT_MOUNTED};
 	assert_ok(catalog_mount_create(f->c, &m, NULL, &e), &e);
+	int64_t both[] = {disk_id(f->c, "b1", 0), disk_id(f->c, "b1", 1)};
+	m.id = "m2";
+	assert_ok(catalog_mount_create_machine(f->c, &m, both, 2, NULL, &e), &e);
 }
 
 static void deletes_cascade(void **state)
@@ -104,10 +137,13 @@ static void deletes_cascade(void **state)
 	struct fixture *f = *state;
 	fill(f);
 	exec_ok(f, "DELETE FROM backup_disks WHERE disk_index = 0");
-	assert_int_equal(count(f, "SELECT COUNT(*) FROM restore_mounts"), 0);
+	assert_int_equal(count(f, "SELECT COUNT(*) FROM restore_mounts WHERE id = 'm1'"), 0);
+	assert_int_equal(count(f, "SELECT COUNT(*) FROM restore_mount_disks"), 1);
 	assert_int_equal(count(f, "SELECT COUNT(*) FROM backup_disks"), 1);
 	exec_ok(f, "DELETE FROM backup_jobs");
 	assert_int_equal(count(f, "SELECT COUNT(*) FROM backup_disks"), 0);
+	assert_int_equal(count(f, "SELECT COUNT(*) FROM restore_mounts"), 0);
+	assert_int_equal(count(f, "SELECT COUNT(*) FROM restore_mount_disks"), 0);
 	add_backup(f->c, "b2", NULL, 2, 1);
 	exec_ok(f, "DELETE FROM vm_backup_contexts");
 	assert_int_equal(count(f, "SELECT COUNT(*) FROM backup_jobs"), 0);
@@ -136,7 +172,11 @@ static void unique_rules_hold_in_the_schema(void **state)
 		"INSERT INTO backup_disks SELECT NULL, backup_job_id, disk_index, 0, 0, 0, 0, 'p', NULL, status, NULL, NULL FROM "
 		"backup_disks",
 		"INSERT INTO restore_mounts SELECT 'm2', backup_disk_id, engine, NULL, NULL, NULL, mount_mode, status, NULL, 1, "
-		"NULL, NULL, NULL FROM restore_mounts",
+		"NULL, NULL, NULL, NULL FROM restore_mounts",
+		"UPDATE restore_mounts SET backup_job_id = 'b1'",
+		"UPDATE restore_mounts SET backup_disk_id = NULL",
+		"INSERT INTO restore_mount_disks SELECT 'm1', 0, id, NULL FROM backup_disks",
+		"INSERT INTO restore_mount_disks SELECT 'none', id, id, NULL FROM backup_disks",
 		"UPDATE restore_mounts SET mount_mode = 'read-write'",
 		"UPDATE backup_jobs SET status = 'odd'",
 		"UPDATE backup_jobs SET vm_backup_context_id = 'none'",
@@ -171,6 +211,11 @@ static void every_look_up_has_its_index(void **state)
 		assert_ok(catalog_mount_list(f->c, &mfs[i], &l, &e), &e);
 		catalog_mount_list_free(&l);
 	}
+	struct catalog_mount_disk_list mds = {0};
+	assert_ok(catalog_mount_disks(f->c, "m2", &mds, &e), &e);
+	assert_int_equal(mds.count, 2);
+	assert_ok(catalog_mount_set_missing(f->c, "m2", mds.items[0]->id, "gone", &e), &e);
+	catalog_mount_disk_list_free(&mds);
 	struct catalog_vm_filter vfs[] = {{0}, {.vm_name = "vm"}, {.repository_id = "repo"}};
 	for (size_t i = 0; i < sizeof(vfs) / sizeof(vfs[0]); i++) {
 		struct catalog_vm_list l = {0};
@@ -216,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_catalog_is_private_and_sound),
 		TEST(migrations_go_down_to_nothing_and_up_again),
+		TEST(mounts_outlive_the_second_migration),
 		TEST(opening_again_keeps_everything),
 		TEST(a_newer_catalog_is_refused),
 		TEST(a_changed_migration_is_refused),
