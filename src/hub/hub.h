@@ -4,7 +4,7 @@
  *	              │
  *	   mount ─────┤
  *	              │
- *	        live entry (mount.c): session ──▶ worker     a cache of the row: made on access, dropped when idle or dead
+ *	        live entry (live.c):  session ──▶ worker     a cache of the row: made on access, dropped when idle or dead
  *
  *	mounting ──▶ mounted ──▶ unmounting ──▶ unmounted
  *	    └──▶ failed

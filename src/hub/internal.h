@@ -75,13 +75,29 @@ struct repository;
 int hub_open_repository(struct hub *h, const char *repository_id, struct repository **ret, struct err *e);
 void hub_session_options(const struct hub *h, struct session_options *ret);
 
-/* --- mount.c --- */
+/* --- live.c --- */
 
+/* Not in the table yet; with two references, the table's and the caller's. NULL: no memory. */
+struct live *live_new(const struct catalog_mount *row);
+void live_unref(struct hub *h, struct live *l);
+/* Under hub.lock. */
+struct live *live_find_locked(struct hub *h, const char *id);
+/* Takes it out of the table; the table's reference becomes the caller's. */
+struct live *live_take_out(struct hub *h, const char *id);
+bool live_is_open(const struct catalog_mount *row);
+int live_not_mounted(struct err *e, const char *id);
+/* Replaces the session; the former one is closed. Under l->start. */
+void live_set_session(struct hub *h, struct live *l, struct session *s);
+/* Under l->start: a session that lives, or a new one. */
+int live_ensure_session(struct hub *h, struct live *l, struct err *e);
 /* Ends workers nobody asked for. Returns how many. */
 unsigned hub_stop_idle_workers(struct hub *h);
+void hub_drop_all(struct hub *h);
+
+/* --- mount.c --- */
+
 /* Closes a mount whose time is over; false where it is in use after all. */
 int hub_expire(struct hub *h, const struct catalog_mount *row, bool *ret_closed, struct err *e);
-void hub_drop_all(struct hub *h);
 
 /* --- cleanup.c --- */
 
