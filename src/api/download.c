@@ -58,7 +58,7 @@ static void hash(uint64_t *h, const void *p, size_t len)
 static void make_etag(struct file *f, const struct wire_entry *en)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
-	uint64_t numbers[] = {(uint64_t)f->use->disk_id, f->volume, en->ino, en->tree, f->size, (uint64_t)en->mtime.sec,
+	uint64_t numbers[] = {f->use->disks, f->volume, en->ino, en->tree, f->size, (uint64_t)en->mtime.sec,
 	                      en->mtime.nsec};
 	hash(&h, f->use->backup_id, strlen(f->use->backup_id));
 	hash(&h, numbers, sizeof(numbers));

@@ -4,7 +4,37 @@
 
 #include <string.h>
 
+static void put_disks(struct json *j, const struct catalog_mount_disk_list *disks)
+{
+	json_key(j, "disks");
+	json_array(j);
+	for (size_t i = 0; i < disks->count; i++) {
+		const struct catalog_mount_disk *d = disks->items[i];
+		json_object(j);
+		json_key_i64(j, "id", d->id);
+		json_key_i64(j, "disk_index", d->disk_index);
+		json_key_i64(j, "size_bytes", d->size_bytes);
+		json_key_string(j, "qcow2_path", d->qcow2_path);
+		json_key_string(j, "status", d->missing[0] ? "missing" : "open");
+		json_key_text(j, "reason", d->missing);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 /* In a list the volumes of a mount whose worker sleeps are not at hand: the array is empty. */
+static void put_volumes(struct json *j, const struct hub_mount *m)
+{
+	json_key(j, "volumes");
+	json_array(j);
+	for (unsigned i = 0; i < m->volume_count; i++) {
+		const struct wire_volume *v = &m->volumes[i];
+		const struct catalog_mount_disk *d = v->disk < m->disks.count ? m->disks.items[v->disk] : NULL;
+		view_volume(j, v, d ? d->disk_index : 0, d ? d->id : 0);
+	}
+	json_array_end(j);
+}
+
 void api_put_mount(struct json *j, const struct hub_mount *m)
 {
 	const struct catalog_mount *row = m->row;
@@ -23,11 +53,8 @@ void api_put_mount(struct json *j, const struct hub_mount *m)
 	json_key_time(j, "created_at", row->created_at);
 	json_key_time(j, "last_accessed_at", row->last_accessed_at);
 	json_key_time(j, "expires_at", row->expires_at);
-	json_key(j, "volumes");
-	json_array(j);
-	for (unsigned i = 0; i < m->volume_count; i++)
-		view_volume(j, &m->volumes[i], m->volumes[i].disk, 0);
-	json_array_end(j);
+	put_disks(j, &m->disks);
+	put_volumes(j, m);
 	json_key(j, "warnings");
 	json_array(j);
 	for (unsigned i = 0; i < m->warning_count; i++)
@@ -36,18 +63,38 @@ void api_put_mount(struct json *j, const struct hub_mount *m)
 	json_object_end(j);
 }
 
-static int parse_mount(const struct http_request *req, struct request_json **body, const char **backup_id, int64_t *disk,
-                       bool *reuse, struct err *e)
+/* "disks": "all", or ids, in place of "disk_index". */
+static int parse_disks(struct request_json *body, struct hub_mount_request *ret, int64_t ids[HUB_MOUNT_DISKS_MAX],
+                       struct err *e)
+{
+	const char *word;
+	if (!request_json_has(body, "disks"))
+		return request_json_i64(body, "disk_index", 0, &ret->disk_index, e);
+	if (request_json_has(body, "disk_index"))
+		return err_set(e, ERR_INVALID, "api", "\"disk_index\" and \"disks\" do not go together");
+	if (!request_json_is_string(body, "disks")) {
+		ret->disk_ids = ids;
+		return request_json_i64_list(body, "disks", ids, HUB_MOUNT_DISKS_MAX, &ret->disk_id_count, e);
+	}
+	int r = request_json_string(body, "disks", NULL, &word, e);
+	if (r == 0 && strcmp(word, "all") != 0)
+		return err_set(e, ERR_INVALID, "api", "\"disks\" must be \"all\" or a list of the ids of disks");
+	ret->all_disks = true;
+	return r;
+}
+
+static int parse_mount(const struct http_request *req, struct request_json **body, struct hub_mount_request *ret,
+                       int64_t ids[HUB_MOUNT_DISKS_MAX], struct err *e)
 {
 	int r = api_body(req, body, e);
 	if (r == 0)
-		r = request_json_string(*body, "backup_id", NULL, backup_id, e);
-	if (r == 0 && (!*backup_id || !**backup_id))
+		r = request_json_string(*body, "backup_id", NULL, &ret->backup_id, e);
+	if (r == 0 && (!ret->backup_id || !*ret->backup_id))
 		r = err_set(e, ERR_INVALID, "api", "\"backup_id\" is missing");
 	if (r == 0)
-		r = request_json_i64(*body, "disk_index", 0, disk, e);
+		r = parse_disks(*body, ret, ids, e);
 	if (r == 0)
-		r = request_json_bool(*body, "reuse", false, reuse, e);
+		r = request_json_bool(*body, "reuse", false, &ret->reuse, e);
 	return r;
 }
 
@@ -71,14 +118,14 @@ void api_mount_create(struct http_request *req, struct http_response *resp)
 {
 	struct err e = ERR_INIT;
 	CLEANUP(request_json_free_p) struct request_json *body = NULL;
-	const char *backup_id = NULL;
-	int64_t disk = 0;
-	bool reuse = false, reused = false;
+	struct hub_mount_request want = {0};
+	int64_t ids[HUB_MOUNT_DISKS_MAX];
+	bool reused = false;
 	char existing[CATALOG_ID_MAX] = "";
 	CLEANUP(hub_mount_free_p) struct hub_mount *m = NULL;
-	int r = parse_mount(req, &body, &backup_id, &disk, &reuse, &e);
+	int r = parse_mount(req, &body, &want, ids, &e);
 	if (r == 0)
-		r = hub_mount(api_hub(req), backup_id, disk, reuse, &m, &reused, existing, &e);
+		r = hub_mount(api_hub(req), &want, &m, &reused, existing, &e);
 	if (r == 0)
 		api_put_mount(http_json(resp, reused ? 200 : 201), m);
 	else
@@ -104,6 +151,7 @@ void api_mount_delete(struct http_request *req, struct http_response *resp)
 static void ended_error(struct http_request *req, struct http_response *resp, const struct err *e, const char *id)
 {
 	CLEANUP(free_ptr) struct catalog_mount *row = NULL;
+	struct catalog_mount_disk_list disks = {0};
 	struct err ignored = ERR_INIT;
 	if (e->code != ERR_MOUNT_NOT_FOUND || catalog_mount_get(hub_catalog(api_hub(req)), id, &row, &ignored) < 0) {
 		api_error(resp, e);
@@ -112,6 +160,14 @@ static void ended_error(struct http_request *req, struct http_response *resp, co
 	struct json *j = http_error_begin(resp, api_status(e->code), err_code_name(e->code), e->msg);
 	json_key_string(j, "backup_id", row->backup_id);
 	json_key_i64(j, "disk_index", row->disk_index);
+	if (catalog_mount_disks(hub_catalog(api_hub(req)), id, &disks, &ignored) == 0 && disks.count > 1) {
+		json_key(j, "disks");
+		json_array(j);
+		for (size_t i = 0; i < disks.count; i++)
+			json_i64(j, disks.items[i]->id);
+		json_array_end(j);
+	}
+	catalog_mount_disk_list_free(&disks);
 	json_key_string(j, "vm_name", row->vm_name);
 	http_error_end(resp);
 }
@@ -141,11 +197,7 @@ void api_mount_volumes(struct http_request *req, struct http_response *resp)
 	struct json *j = http_json(resp, 200);
 	json_object(j);
 	json_key_string(j, "mount_id", id);
-	json_key(j, "volumes");
-	json_array(j);
-	for (unsigned i = 0; i < m->volume_count; i++)
-		view_volume(j, &m->volumes[i], m->volumes[i].disk, 0);
-	json_array_end(j);
+	put_volumes(j, m);
 	json_key_u64(j, "count", m->volume_count);
 	json_object_end(j);
 }

@@ -80,6 +80,38 @@ int request_json_i64(struct request_json *o, const char *key, int64_t fallback, 
 	return r;
 }
 
+bool request_json_has(struct request_json *o, const char *key)
+{
+	struct json_object *v;
+	return json_object_object_get_ex(inner(o), key, &v) && v;
+}
+
+bool request_json_is_string(struct request_json *o, const char *key)
+{
+	struct json_object *v;
+	return json_object_object_get_ex(inner(o), key, &v) && json_object_is_type(v, json_type_string);
+}
+
+int request_json_i64_list(struct request_json *o, const char *key, int64_t *ret, size_t max, size_t *ret_count,
+                          struct err *e)
+{
+	struct json_object *list;
+	int r = member(o, key, json_type_array, "a list", &list, e);
+	if (r < 0)
+		return r;
+	size_t count = list ? json_object_array_length(list) : 0;
+	if (count == 0 || count > max)
+		return err_set(e, ERR_INVALID, "api", "\"%s\" must be a list of 1 to %zu whole numbers", key, max);
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *v = json_object_array_get_idx(list, i);
+		if (!json_object_is_type(v, json_type_int))
+			return err_set(e, ERR_INVALID, "api", "\"%s\" must hold whole numbers only", key);
+		ret[i] = json_object_get_int64(v);
+	}
+	*ret_count = count;
+	return 0;
+}
+
 int request_json_bool(struct request_json *o, const char *key, bool fallback, bool *ret, struct err *e)
 {
 	struct json_object *v;

@@ -22,6 +22,13 @@ int request_json_string(struct request_json *o, const char *key, const char *fal
 int request_json_i64(struct request_json *o, const char *key, int64_t fallback, int64_t *ret, struct err *e);
 int request_json_bool(struct request_json *o, const char *key, bool fallback, bool *ret, struct err *e);
 
+/* A member that is a string; false for anything else, and where there is none. */
+bool request_json_is_string(struct request_json *o, const char *key);
+bool request_json_has(struct request_json *o, const char *key);
+/* A list of whole numbers, at most `max`. */
+int request_json_i64_list(struct request_json *o, const char *key, int64_t *ret, size_t max, size_t *ret_count,
+                          struct err *e);
+
 /* Overwrites a string member: a secret. */
 void request_json_wipe(struct request_json *o, const char *key);
 

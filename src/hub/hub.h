@@ -64,6 +64,7 @@ struct catalog *hub_catalog(struct hub *h);
 /* A mount as the API shows it. One block and its lists: hub_mount_free. */
 struct hub_mount {
 	struct catalog_mount *row;       /* owned; its times are the current ones */
+	struct catalog_mount_disk_list disks;    /* owned; wire_volume.disk counts in it */
 	struct wire_volume *volumes;     /* owned; NULL and 0 in lists, and where the worker cannot be had */
 	unsigned volume_count;
 	uint32_t default_volume;         /* 0: none can be read */
@@ -74,11 +75,25 @@ struct hub_mount {
 void hub_mount_free(struct hub_mount *m);
 CLEANUP_DEFINE(hub_mount_free, struct hub_mount *)
 
-/* Opens the disk of a restore point. *ret_reused: it was mounted already and `reuse` asked for that.
+enum { HUB_MOUNT_DISKS_MAX = SESSION_DISKS_MAX };
+
+/* What to mount of a restore point: a disk by its index, some by their ids, or all as one machine. */
+struct hub_mount_request {
+	const char *backup_id;
+	int64_t disk_index;              /* where the next two say nothing */
+	bool all_disks;
+	const int64_t *disk_ids;         /* borrowed; in any order, each once or oftener */
+	size_t disk_id_count;
+	bool reuse;                      /* an existing mount of the same is as good */
+};
+
+/* Opens disks of a restore point. *ret_reused: they were mounted already and `reuse` asked for that. Of several disks some may be
+ * missing: the mount's disks and warnings say so. One disk is a mount of that disk, however it was asked for.
  * ERR_BACKUP_NOT_FOUND, ERR_DISK_NOT_FOUND, ERR_BACKUP_NOT_COMPLETE; ERR_ALREADY_MOUNTED (ret_existing, CATALOG_ID_MAX bytes, is set
- * to the id); ERR_NO_SLOT; IMAGE_*, VOLUME_*; ERR_REPOSITORY_UNREACHABLE; worker errors. */
-int hub_mount(struct hub *h, const char *backup_id, int64_t disk_index, bool reuse, struct hub_mount **ret,
-              bool *ret_reused, char *ret_existing, struct err *e);
+ * to the id): that disk, or exactly those together; ERR_NO_SLOT; ERR_LIMIT: more than HUB_MOUNT_DISKS_MAX disks; IMAGE_*, VOLUME_*;
+ * ERR_REPOSITORY_UNREACHABLE; worker errors. */
+int hub_mount(struct hub *h, const struct hub_mount_request *req, struct hub_mount **ret, bool *ret_reused,
+              char *ret_existing, struct err *e);
 /* With volumes; starts a worker if it must, and counts as access. ERR_MOUNT_NOT_FOUND: unknown, failed, unmounted or expired. */
 int hub_mount_get(struct hub *h, const char *mount_id, struct hub_mount **ret, struct err *e);
 /* Unlocks an encrypted volume of a mount; the mount as it is then. Nothing of the key is kept: a new worker finds the volume
@@ -107,7 +122,7 @@ struct hub_use {
 	struct session *session;         /* borrowed from the use */
 	uint32_t default_volume;
 	const char *backup_id;           /* for ETags: a restore point never changes */
-	int64_t disk_id;
+	uint64_t disks;                  /* the disk's id, or a number that stands for these disks */
 	/* private */
 	struct hub *hub;
 	struct live *live;

@@ -7,6 +7,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* A disk of a mount. */
+struct mount_disk {
+	int64_t id;                      /* of its row */
+	int64_t disk_index;
+	char *missing;                   /* why it cannot be opened; NULL: it can; owned */
+};
+
 /* A mount that has, or had, a worker in this run of the hub. Reference counted: the table holds one, each use one. */
 struct live {
 	struct live *next;               /* in the table; under hub.lock */
@@ -15,7 +22,9 @@ struct live {
 	bool removed;                    /* unmounted: no longer in the table */
 	char id[CATALOG_ID_MAX];
 	char *backup_id;                 /* owned */
-	int64_t disk_id;
+	struct mount_disk *disks;        /* owned, in their order; what is missing changes under start only */
+	unsigned disk_count;
+	bool settled;                    /* which disks are missing was found out when the mount was made, and stays so */
 	int64_t accessed_at, stored_at;  /* microseconds since 1970; last access, and what the row says of it; under hub.lock */
 
 	/* Held while a worker is started: the second caller waits for the first. Taken before hub.lock, never inside it. */
@@ -65,8 +74,11 @@ int64_t hub_now_us(void);
 
 /* --- open.c --- */
 
-/* Starts a worker and hands it the chain of a disk of the catalog, file by file. */
-int hub_open_disk(struct hub *h, int64_t disk_id, struct session **ret, struct session_opened *ret_opened, struct err *e);
+/* Starts a worker and hands it the chains of disks of the catalog, file by file. A single disk opens, or it is an error. Of
+ * several, those that do not are marked as missing unless none opens; where it is settled which are missing, any other that
+ * does not open is an error: the volumes of a mount keep their numbers. */
+int hub_open_disks(struct hub *h, struct mount_disk *disks, unsigned count, bool settled, struct session **ret,
+                   struct session_opened *ret_opened, struct err *e);
 /* What a name promises, or "": the worker looks. A raw image's first bytes are the guest's, who must not be able to make it
  * pass for something else; and a QCOW2 file without its header is damaged, not a raw disk full of noise. */
 const char *hub_format_by_name(const char *path);
@@ -77,8 +89,8 @@ void hub_session_options(const struct hub *h, struct session_options *ret);
 
 /* --- live.c --- */
 
-/* Not in the table yet; with two references, the table's and the caller's. NULL: no memory. */
-struct live *live_new(const struct catalog_mount *row);
+/* Not in the table yet; with two references, the table's and the caller's. */
+int live_new(struct hub *h, const struct catalog_mount *row, struct live **ret, struct err *e);
 void live_unref(struct hub *h, struct live *l);
 /* Under hub.lock. */
 struct live *live_find_locked(struct hub *h, const char *id);

@@ -21,6 +21,9 @@ static void live_free(struct live *l)
 	session_close(l->session);
 	free(l->volumes);
 	free(l->backup_id);
+	for (unsigned i = 0; i < l->disk_count; i++)
+		free(l->disks[i].missing);
+	free(l->disks);
 	(void)pthread_mutex_destroy(&l->start);
 	free(l);
 }
@@ -58,22 +61,47 @@ struct live *live_take_out(struct hub *h, const char *id)
 	return l;
 }
 
-struct live *live_new(const struct catalog_mount *row)
+static int take_disks(struct live *l, const struct catalog_mount_disk_list *rows, struct err *e)
 {
+	l->disks = calloc(rows->count + 1, sizeof(*l->disks));
+	if (!l->disks)
+		return err_no_memory(e, "hub");
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct catalog_mount_disk *row = rows->items[i];
+		char *missing = row->missing[0] ? strdup(row->missing) : NULL;
+		if (row->missing[0] && !missing)
+			return err_no_memory(e, "hub");
+		l->disks[l->disk_count++] = (struct mount_disk){.id = row->id, .disk_index = row->disk_index, .missing = missing};
+	}
+	return 0;
+}
+
+int live_new(struct hub *h, const struct catalog_mount *row, struct live **ret, struct err *e)
+{
+	struct catalog_mount_disk_list disks = {0};
+	int r = catalog_mount_disks(h->catalog, row->id, &disks, e);
+	if (r < 0)
+		return r;
 	struct live *l = calloc(1, sizeof(*l));
-	char *backup_id = strdup(row->backup_id);
-	if (!l || !backup_id) {
-		free(l);
-		free(backup_id);
-		return NULL;
+	if (l) {
+		(void)pthread_mutex_init(&l->start, NULL);
+		l->backup_id = strdup(row->backup_id);
+		r = l->backup_id ? take_disks(l, &disks, e) : err_no_memory(e, "hub");
+	} else {
+		r = err_no_memory(e, "hub");
+	}
+	catalog_mount_disk_list_free(&disks);
+	if (r < 0) {
+		if (l)
+			live_free(l);
+		return r;
 	}
 	(void)snprintf(l->id, sizeof(l->id), "%s", row->id);
-	l->backup_id = backup_id;
-	l->disk_id = row->backup_disk_id;
+	l->settled = live_is_open(row);
 	l->accessed_at = l->stored_at = row->last_accessed_at;
 	l->refs = 2; /* the table's and the caller's */
-	(void)pthread_mutex_init(&l->start, NULL);
-	return l;
+	*ret = l;
+	return 0;
 }
 
 bool live_is_open(const struct catalog_mount *row)
@@ -104,9 +132,10 @@ static int live_get(struct hub *h, const char *id, struct live **ret, struct err
 		return r;
 	if (!live_is_open(row) || (row->expires_at > 0 && row->expires_at <= hub_now_us()))
 		return live_not_mounted(e, id);
-	struct live *fresh = live_new(row);
-	if (!fresh)
-		return err_no_memory(e, "hub");
+	struct live *fresh;
+	r = live_new(h, row, &fresh, e);
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&h->lock);
 	l = live_find_locked(h, id);
 	if (l) {
@@ -162,7 +191,7 @@ int live_ensure_session(struct hub *h, struct live *l, struct err *e)
 		               l->deaths);
 	l->started_ms = clock_mono_ms();
 	struct session *s = NULL;
-	int r = hub_open_disk(h, l->disk_id, &s, &l->opened, e);
+	int r = hub_open_disks(h, l->disks, l->disk_count, l->settled, &s, &l->opened, e);
 	struct wire_volume *volumes = NULL;
 	unsigned count = 0;
 	if (r == 0)
@@ -211,6 +240,20 @@ static bool is_removed(struct hub *h, const struct live *l)
 	return removed;
 }
 
+/* FNV-1a over what decides which volume has which number; of a single disk its id. */
+static uint64_t disks_number(const struct live *l)
+{
+	if (l->disk_count == 1)
+		return (uint64_t)l->disks[0].id;
+	uint64_t sum = 0xcbf29ce484222325;
+	for (unsigned i = 0; i < l->disk_count; i++) {
+		uint64_t n = (uint64_t)l->disks[i].id << 1 | (l->disks[i].missing != NULL);
+		for (unsigned k = 0; k < 64; k += 8)
+			sum = (sum ^ (n >> k & 0xff)) * 0x100000001b3;
+	}
+	return sum | 1ULL << 63;
+}
+
 int hub_use(struct hub *h, const char *mount_id, struct hub_use **ret, struct err *e)
 {
 	struct live *l = NULL;
@@ -229,7 +272,7 @@ int hub_use(struct hub *h, const char *mount_id, struct hub_use **ret, struct er
 			.session = session_ref(l->session),
 			.default_volume = l->opened.default_volume,
 			.backup_id = l->backup_id,
-			.disk_id = l->disk_id,
+			.disks = disks_number(l),
 			.hub = h,
 			.live = l,
 		};

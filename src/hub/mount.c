@@ -3,6 +3,7 @@
 
 #include "base/uuid.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,12 +12,14 @@
 static int make_live(struct hub *h, const char *id, struct live **ret, struct err *e)
 {
 	CLEANUP(free_ptr) struct catalog_mount *row = NULL;
+	struct live *l = NULL;
 	int r = catalog_mount_get(h->catalog, id, &row, e);
-	struct live *l = r == 0 ? live_new(row) : NULL;
-	if (!l) {
+	if (r == 0)
+		r = live_new(h, row, &l, e);
+	if (r < 0) {
 		struct err ignored = ERR_INIT;
 		(void)catalog_mount_delete(h->catalog, id, &ignored);
-		return r < 0 ? r : err_no_memory(e, "hub");
+		return r;
 	}
 	pthread_mutex_lock(&l->start);
 	pthread_mutex_lock(&h->lock);
@@ -27,8 +30,22 @@ static int make_live(struct hub *h, const char *id, struct live **ret, struct er
 	return 0;
 }
 
-/* The row in state "mounting": from here on the disk is taken and a slot used. */
-static int reserve(struct hub *h, const struct catalog_disk *disk, char *id, char *ret_existing, struct live **ret,
+/* The disks a request means, by their index. */
+struct chosen {
+	int64_t ids[HUB_MOUNT_DISKS_MAX];
+	size_t count;
+};
+
+static int create_row(struct hub *h, struct catalog_mount *row, const struct chosen *disks, char *ret_existing, struct err *e)
+{
+	if (disks->count > 1)
+		return catalog_mount_create_machine(h->catalog, row, disks->ids, disks->count, ret_existing, e);
+	row->backup_disk_id = disks->ids[0];
+	return catalog_mount_create(h->catalog, row, ret_existing, e);
+}
+
+/* The row in state "mounting": from here on the disks are taken and a slot used. */
+static int reserve(struct hub *h, const struct chosen *disks, char *id, char *ret_existing, struct live **ret,
                    struct err *e)
 {
 	int64_t now = hub_now_us(), active = 0;
@@ -37,7 +54,6 @@ static int reserve(struct hub *h, const struct catalog_disk *disk, char *id, cha
 		return r;
 	struct catalog_mount row = {
 		.id = id,
-		.backup_disk_id = disk->id,
 		.engine = "native",
 		.status = CATALOG_MOUNT_MOUNTING,
 		.created_at = now,
@@ -49,7 +65,7 @@ static int reserve(struct hub *h, const struct catalog_disk *disk, char *id, cha
 	if (r == 0 && active >= h->max_mounts) {
 		/* A disk that is mounted already says so even when all slots are taken. */
 		struct err same = ERR_INIT;
-		if (catalog_mount_create(h->catalog, &row, ret_existing, &same) == 0)
+		if (create_row(h, &row, disks, ret_existing, &same) == 0)
 			r = catalog_mount_delete(h->catalog, id, e);
 		else if (same.code == ERR_ALREADY_MOUNTED)
 			r = err_set(e, same.code, "hub", "%s", same.msg);
@@ -57,7 +73,7 @@ static int reserve(struct hub *h, const struct catalog_disk *disk, char *id, cha
 			r = err_set(e, ERR_NO_SLOT, "hub", "all %u mounts are in use; close one that is not needed any more",
 			            h->max_mounts);
 	} else if (r == 0) {
-		r = catalog_mount_create(h->catalog, &row, ret_existing, e);
+		r = create_row(h, &row, disks, ret_existing, e);
 		if (r == 0)
 			r = make_live(h, id, ret, e);
 	}
@@ -73,10 +89,23 @@ static const char *default_filesystem(const struct live *l)
 	return "";
 }
 
+/* From now on it is known which disks are missing, in the row, too. Under l->start. */
+static int settle(struct hub *h, struct live *l, struct err *e)
+{
+	int r = 0;
+	for (unsigned i = 0; i < l->disk_count && r == 0; i++)
+		if (l->disks[i].missing)
+			r = catalog_mount_set_missing(h->catalog, l->id, l->disks[i].id, l->disks[i].missing, e);
+	l->settled = true;
+	return r;
+}
+
 /* Opens the reserved mount; l->start is held, and let go of here. */
 static int bring_up(struct hub *h, struct live *l, struct err *e)
 {
 	int r = live_ensure_session(h, l, e);
+	if (r == 0)
+		r = settle(h, l, e);
 	if (r == 0)
 		r = catalog_mount_set_status(h->catalog, l->id, CATALOG_MOUNT_MOUNTED, default_filesystem(l), NULL, e);
 	if (r < 0)
@@ -100,11 +129,11 @@ enum { RESERVED = 0, REUSED = 1, ATTEMPTS = 4 };
 
 /* A slot of its own, or the mount that is there. What stands in the way may be over: expired and not yet cleaned up, or just
  * being closed, or failing to open; then it is tried again. */
-static int reserve_or_reuse(struct hub *h, const struct catalog_disk *disk, bool reuse, char *id, char *existing,
+static int reserve_or_reuse(struct hub *h, const struct chosen *disks, bool reuse, char *id, char *existing,
                             struct live **ret_live, struct hub_mount **ret, struct err *e)
 {
 	for (unsigned attempt = 1;; attempt++) {
-		int r = reserve(h, disk, id, existing, ret_live, e);
+		int r = reserve(h, disks, id, existing, ret_live, e);
 		if (r == 0)
 			return RESERVED;
 		if (r == ERR_ALREADY_MOUNTED && reuse) {
@@ -126,18 +155,74 @@ static int reserve_or_reuse(struct hub *h, const struct catalog_disk *disk, bool
 	}
 }
 
-int hub_mount(struct hub *h, const char *backup_id, int64_t disk_index, bool reuse, struct hub_mount **ret,
-              bool *ret_reused, char *ret_existing, struct err *e)
+static bool is_asked_for(const struct hub_mount_request *req, int64_t id)
 {
-	CLEANUP(free_ptr) struct catalog_disk *disk = NULL;
-	int r = check_complete(h, backup_id, e);
+	bool found = req->all_disks;
+	for (size_t i = 0; i < req->disk_id_count && !found; i++)
+		found = req->disk_ids[i] == id;
+	return found;
+}
+
+/* Each id must be one of the backup's. */
+static int check_ids(const struct hub_mount_request *req, const struct catalog_disk_list *all, struct err *e)
+{
+	for (size_t i = 0; i < req->disk_id_count; i++) {
+		bool found = false;
+		for (size_t k = 0; k < all->count && !found; k++)
+			found = all->items[k]->id == req->disk_ids[i];
+		if (!found)
+			return err_set(e, ERR_DISK_NOT_FOUND, "hub", "this backup has no disk with the id %" PRId64, req->disk_ids[i]);
+	}
+	return all->count > 0 ? 0 : err_set(e, ERR_DISK_NOT_FOUND, "hub", "this backup has no disks");
+}
+
+static int choose_some(const struct hub_mount_request *req, const struct catalog_disk_list *all, struct chosen *ret,
+                       struct err *e)
+{
+	struct chosen c = {.count = 0};
+	int r = check_ids(req, all, e);
+	for (size_t i = 0; i < all->count && r == 0; i++) {
+		if (!is_asked_for(req, all->items[i]->id))
+			continue;
+		if (c.count == HUB_MOUNT_DISKS_MAX)
+			return err_set(e, ERR_LIMIT, "hub", "one mount holds at most %d disks; name some of this backup's %zu",
+			               HUB_MOUNT_DISKS_MAX, all->count);
+		c.ids[c.count++] = all->items[i]->id;
+	}
 	if (r == 0)
-		r = catalog_disk_get_by_index(h->catalog, backup_id, disk_index, &disk, e);
+		*ret = c;
+	return r;
+}
+
+static int choose_disks(struct hub *h, const struct hub_mount_request *req, struct chosen *ret, struct err *e)
+{
+	if (!req->all_disks && req->disk_id_count == 0) {
+		CLEANUP(free_ptr) struct catalog_disk *disk = NULL;
+		int r = catalog_disk_get_by_index(h->catalog, req->backup_id, req->disk_index, &disk, e);
+		if (r == 0)
+			*ret = (struct chosen){.ids = {disk->id}, .count = 1};
+		return r;
+	}
+	struct catalog_disk_list all = {0};
+	int r = catalog_disk_list(h->catalog, req->backup_id, &all, e);
+	if (r == 0)
+		r = choose_some(req, &all, ret, e);
+	catalog_disk_list_free(&all);
+	return r;
+}
+
+int hub_mount(struct hub *h, const struct hub_mount_request *req, struct hub_mount **ret, bool *ret_reused,
+              char *ret_existing, struct err *e)
+{
+	struct chosen disks;
+	int r = check_complete(h, req->backup_id, e);
+	if (r == 0)
+		r = choose_disks(h, req, &disks, e);
 	if (r < 0)
 		return r;
 	char id[CATALOG_ID_MAX], existing[CATALOG_ID_MAX] = "";
 	struct live *l = NULL;
-	r = reserve_or_reuse(h, disk, reuse, id, existing, &l, ret, e);
+	r = reserve_or_reuse(h, &disks, req->reuse, id, existing, &l, ret, e);
 	if (r == ERR_ALREADY_MOUNTED)
 		memcpy(ret_existing, existing, sizeof(existing));
 	if (r != RESERVED) {

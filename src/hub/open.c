@@ -1,9 +1,10 @@
-/* From a disk's row to an open worker: the chain comes from the catalog, each file is opened beneath its repository's
+/* From disks' rows to an open worker: the chains come from the catalog, each file is opened beneath its repository's
  * root, and what the headers say is compared with it. */
 #include "hub/internal.h"
 
 #include "repository/repository.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -19,20 +20,23 @@ int hub_open_repository(struct hub *h, const char *repository_id, struct reposit
 	return r < 0 ? err_prefix(e, "repository \"%s\"", row->name) : r;
 }
 
-/* The repositories of one chain: nearly always one. */
-struct repository_cache {
-	char id[CATALOG_ID_MAX];
+/* A worker being set up. */
+struct opening {
+	struct hub *hub;
+	struct session *session;
+	unsigned disk;                   /* whose layers are being added */
+	char id[CATALOG_ID_MAX];         /* the repository used last: nearly always the only one */
 	struct repository *repository;
 };
 
-static int get_repository(struct hub *h, struct repository_cache *cache, const char *id, struct err *e)
+static int get_repository(struct opening *o, const char *id, struct err *e)
 {
-	if (cache->repository && strcmp(cache->id, id) == 0)
+	if (o->repository && strcmp(o->id, id) == 0)
 		return 0;
-	repository_close(cache->repository);
-	cache->repository = NULL;
-	(void)snprintf(cache->id, sizeof(cache->id), "%s", id);
-	return hub_open_repository(h, id, &cache->repository, e);
+	repository_close(o->repository);
+	o->repository = NULL;
+	(void)snprintf(o->id, sizeof(o->id), "%s", id);
+	return hub_open_repository(o->hub, id, &o->repository, e);
 }
 
 static bool has_suffix(const char *s, const char *suffix)
@@ -73,73 +77,148 @@ static int compare_backing(const struct repository *repo, const struct catalog_d
 	return 0;
 }
 
-static int add_data_file(struct session *s, const struct repository *repo, const struct catalog_disk *layer,
-                         const struct wire_layer *info, struct err *e)
+static int add_data_file(const struct opening *o, const struct catalog_disk *layer, const struct wire_layer *info,
+                         struct err *e)
 {
 	char path[REPOSITORY_PATH_MAX];
 	int r;
 	if (info->data_file_name[0] == '\0')
 		return err_set(e, ERR_IMAGE_LAYER_MISSING, "hub", "%s keeps its data in another file but does not name it",
 		               layer->qcow2_path);
-	r = repository_resolve(repo, layer->qcow2_path, info->data_file_name, path, e);
+	r = repository_resolve(o->repository, layer->qcow2_path, info->data_file_name, path, e);
 	CLEANUP(fd_close) int fd = -1;
 	if (r == 0)
-		r = repository_open_file(repo, path, &fd, e);
-	return r < 0 ? r : session_data_file(s, 0, fd, e);
+		r = repository_open_file(o->repository, path, &fd, e);
+	return r < 0 ? r : session_data_file(o->session, o->disk, fd, e);
 }
 
 /* format: what the layer above says of this one, or "". */
-static int add_layer(struct hub *h, struct session *s, struct repository_cache *cache, const struct catalog_disk *layer,
-                     const struct catalog_disk *below, const char *format, struct wire_layer *ret, struct err *e)
+static int add_layer(struct opening *o, const struct catalog_disk *layer, const struct catalog_disk *below,
+                     const char *format, struct wire_layer *ret, struct err *e)
 {
-	int r = get_repository(h, cache, layer->repository_id, e);
+	int r = get_repository(o, layer->repository_id, e);
 	if (r < 0)
 		return r;
 	CLEANUP(fd_close) int fd = -1;
-	r = repository_open_file(cache->repository, layer->qcow2_path, &fd, e);
+	r = repository_open_file(o->repository, layer->qcow2_path, &fd, e);
 	if (r < 0)
 		return r;
 	if (format[0] == '\0')
 		format = hub_format_by_name(layer->qcow2_path);
-	r = session_layer(s, 0, fd, format, ret, e);
+	r = session_layer(o->session, o->disk, fd, format, ret, e);
 	if (r < 0)
 		return err_prefix(e, "%s", layer->qcow2_path);
-	r = compare_backing(cache->repository, layer, below, ret, e);
+	r = compare_backing(o->repository, layer, below, ret, e);
 	if (r == 0 && ret->has_data_file)
-		r = add_data_file(s, cache->repository, layer, ret, e);
+		r = add_data_file(o, layer, ret, e);
 	return r;
 }
 
-static int add_chain(struct hub *h, struct session *s, const struct catalog_disk_list *chain, struct err *e)
-{
-	struct repository_cache cache = {.repository = NULL};
-	struct wire_layer info = {0};
-	int r = 0;
-	for (size_t i = 0; i < chain->count && r == 0; i++) {
-		const struct catalog_disk *below = i + 1 < chain->count ? chain->items[i + 1] : NULL;
-		char format[sizeof(info.backing_format)];
-		(void)snprintf(format, sizeof(format), "%s", info.backing_format);
-		r = add_layer(h, s, &cache, chain->items[i], below, format, &info, e);
-	}
-	repository_close(cache.repository);
-	return r;
-}
-
-int hub_open_disk(struct hub *h, int64_t disk_id, struct session **ret, struct session_opened *ret_opened, struct err *e)
+static int add_chain(struct opening *o, int64_t disk_id, struct err *e)
 {
 	struct catalog_disk_list chain = {0};
-	int r = catalog_disk_ancestors(h->catalog, disk_id, &chain, e);
-	if (r < 0)
-		return r;
+	struct wire_layer info = {0};
+	int r = catalog_disk_ancestors(o->hub->catalog, disk_id, &chain, e);
+	for (size_t i = 0; i < chain.count && r == 0; i++) {
+		const struct catalog_disk *below = i + 1 < chain.count ? chain.items[i + 1] : NULL;
+		char format[sizeof(info.backing_format)];
+		(void)snprintf(format, sizeof(format), "%s", info.backing_format);
+		r = add_layer(o, chain.items[i], below, format, &info, e);
+	}
+	catalog_disk_list_free(&chain);
+	return r;
+}
+
+/* Is it the disk that is the trouble, so that the others may open without it? */
+static bool is_of_the_disk(const struct err *why, struct session *s)
+{
+	switch (why->code) {
+	case ERR_NO_MEMORY:
+	case ERR_INTERNAL:
+	case ERR_CATALOG:
+	case ERR_CATALOG_FULL:
+		return false;
+	default:
+		return session_alive(s);
+	}
+}
+
+static int mark_missing(struct mount_disk *d, const char *why, struct err *e)
+{
+	d->missing = strdup(why);
+	return d->missing ? 0 : err_no_memory(e, "hub");
+}
+
+/* One of several: in its place, or missing. */
+static int add_disk(struct opening *o, struct mount_disk *d, bool settled, struct err *first, struct err *e)
+{
+	char name[32];
+	struct err why = ERR_INIT;
+	(void)snprintf(name, sizeof(name), "disk %" PRId64, d->disk_index);
+	if (!d->missing && add_chain(o, d->id, &why) < 0) {
+		if (settled || !is_of_the_disk(&why, o->session)) {
+			*e = why;
+			return err_prefix(e, "%s", name);
+		}
+		if (first->code == 0)
+			*first = why;
+		int r = mark_missing(d, why.msg, e);
+		if (r < 0)
+			return r;
+	}
+	return session_disk(o->session, o->disk, name, d->missing, e);
+}
+
+/* What the worker could not open after all. */
+static int take_missing(struct opening *o, struct mount_disk *disks, unsigned count, bool settled, struct err *e)
+{
+	int r = 0;
+	for (unsigned i = 0; i < count && r == 0; i++) {
+		const char *why = session_missing(o->session, i);
+		if (!why || disks[i].missing)
+			continue;
+		if (settled)
+			r = err_set(e, ERR_IMAGE_UNREADABLE, "hub", "disk %" PRId64 ": %s", disks[i].disk_index, why);
+		else
+			r = mark_missing(&disks[i], why, e);
+	}
+	return r;
+}
+
+static int add_disks(struct opening *o, struct mount_disk *disks, unsigned count, bool settled, struct err *e)
+{
+	if (count == 1)
+		return add_chain(o, disks[0].id, e);
+	int r = 0;
+	unsigned missing = 0;
+	struct err first = ERR_INIT;
+	for (o->disk = 0; o->disk < count && r == 0; o->disk++) {
+		r = add_disk(o, &disks[o->disk], settled, &first, e);
+		missing += disks[o->disk].missing != NULL;
+	}
+	if (r == 0 && missing == count && first.code != 0) {
+		*e = first;
+		r = first.code;
+	}
+	return r;
+}
+
+int hub_open_disks(struct hub *h, struct mount_disk *disks, unsigned count, bool settled, struct session **ret,
+                   struct session_opened *ret_opened, struct err *e)
+{
 	CLEANUP(session_close_p) struct session *s = NULL;
 	struct session_options opt;
 	hub_session_options(h, &opt);
-	r = session_start(&opt, &s, e);
-	if (r == 0)
-		r = add_chain(h, s, &chain, e);
+	int r = session_start(&opt, &s, e);
+	if (r < 0)
+		return r;
+	struct opening o = {.hub = h, .session = s};
+	r = add_disks(&o, disks, count, settled, e);
+	repository_close(o.repository);
 	if (r == 0)
 		r = session_open(s, ret_opened, e);
-	catalog_disk_list_free(&chain);
+	if (r == 0 && count > 1)
+		r = take_missing(&o, disks, count, settled, e);
 	if (r == 0)
 		*ret = STEAL(s);
 	return r;

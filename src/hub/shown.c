@@ -9,6 +9,7 @@ void hub_mount_free(struct hub_mount *m)
 	if (!m)
 		return;
 	free(m->row);
+	catalog_mount_disk_list_free(&m->disks);
 	free(m->volumes);
 	free(m->warnings);
 	free(m);
@@ -55,6 +56,8 @@ int hub_mount_get(struct hub *h, const char *mount_id, struct hub_mount **ret, s
 	if (!m)
 		return err_no_memory(e, "hub");
 	r = catalog_mount_get(h->catalog, mount_id, &m->row, e);
+	if (r == 0)
+		r = catalog_mount_disks(h->catalog, mount_id, &m->disks, e);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&u->live->start);
@@ -137,20 +140,24 @@ int hub_mount_list(struct hub *h, struct hub_mount ***ret, size_t *ret_count, st
 		return r;
 	struct hub_mount **list = calloc(rows.count + 1, sizeof(*list));
 	size_t count = 0;
-	for (size_t i = 0; i < rows.count && list; i++) {
+	if (!list)
+		r = err_no_memory(e, "hub");
+	for (size_t i = 0; i < rows.count && r == 0; i++) {
 		struct hub_mount *m = calloc(1, sizeof(*m));
-		if (!m)
+		if (!m) {
+			r = err_no_memory(e, "hub");
 			break;
+		}
 		m->row = rows.items[i];
 		rows.items[i] = NULL;
 		list[count++] = m;
+		r = catalog_mount_disks(h->catalog, m->row->id, &m->disks, e);
 		fill_from_live(h, m);
 	}
-	bool whole = list && count == rows.count;
 	catalog_mount_list_free(&rows);
-	if (!whole) {
+	if (r < 0) {
 		hub_mount_list_free(list, count);
-		return err_no_memory(e, "hub");
+		return r;
 	}
 	*ret = list;
 	*ret_count = count;

@@ -115,7 +115,7 @@ void fixture_mount(const char *backup, char *id)
 	struct hub_mount *m = NULL;
 	bool reused;
 	char existing[CATALOG_ID_MAX];
-	assert_ok(hub_mount(hub, backup, 0, false, &m, &reused, existing, &e), &e);
+	assert_ok(hub_mount(hub, &(struct hub_mount_request){.backup_id = backup}, &m, &reused, existing, &e), &e);
 	assert_false(reused);
 	(void)snprintf(id, CATALOG_ID_MAX, "%s", m->row->id);
 	hub_mount_free(m);

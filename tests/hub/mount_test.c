@@ -12,7 +12,8 @@
 static int try_mount(const char *backup, int64_t disk, bool reuse, char *id, bool *reused, char *existing, struct err *e)
 {
 	struct hub_mount *m = NULL;
-	int r = hub_mount(hub, backup, disk, reuse, &m, reused, existing, e);
+	struct hub_mount_request req = {.backup_id = backup, .disk_index = disk, .reuse = reuse};
+	int r = hub_mount(hub, &req, &m, reused, existing, e);
 	if (r == 0)
 		(void)snprintf(id, CATALOG_ID_MAX, "%s", m->row->id);
 	hub_mount_free(m);
