@@ -21,7 +21,7 @@
  *
  * Memory of a chain, at most: an L1 window a layer (16 KiB; 16 MiB for 1024 layers), 8 MiB of runs,
  * 32 KiB of cells, 16 KiB for a piece of an L2 table, and, with compressed clusters, 4 MiB of
- * decompressed ones and 4 MiB of input. Nothing of it grows with the virtual size.
+ * decompressed ones and, for each thread that unpacks, two clusters of input (at least 256 KiB). Nothing of it grows with the virtual size.
  */
 #include "decompress.h"
 #include "map.h"
@@ -37,6 +37,15 @@ static const char module[] = "image";
 enum {
 	GRANULE_BITS_RAW = 16,          /* of a chain of raw layers alone */
 	SEGMENT_JOINS_MAX = 64,         /* slots looked at to find the end of one segment */
+	STREAMS = 8,                    /* sequential readers of compressed clusters told apart */
+};
+
+/* Somebody who reads compressed clusters in the order of the guest. */
+struct stream {
+	uint64_t next;                  /* where its next cluster starts; 0: unused */
+	uint64_t ahead;                 /* up to here clusters were asked ahead */
+	uint64_t used;
+	unsigned depth;                 /* clusters asked ahead, doubled with each one read */
 };
 
 struct chain {
@@ -49,6 +58,8 @@ struct chain {
 	struct map_cell *cells;
 	uint8_t *scratch;
 	struct decompress *decompress;  /* NULL without QCOW2 layers */
+	struct stream streams[STREAMS];
+	uint64_t stream_clock;
 	struct map_cache cache;
 };
 
@@ -212,6 +223,52 @@ static int segment_at(struct chain *c, uint64_t off, uint64_t len, struct segmen
 
 /* --- blk ------------------------------------------------------------------------------------------ */
 
+/* The stream that goes on at this cluster, or comes by it within what was asked ahead; else the least recently used one,
+ * begun anew. NULL where the stream is at this cluster already. */
+static struct stream *stream_at(struct chain *c, uint64_t start, uint64_t size)
+{
+	struct stream *old = &c->streams[0];
+	for (unsigned i = 0; i < STREAMS; i++) {
+		struct stream *s = &c->streams[i];
+		if (s->next == start + size)
+			return NULL;
+		if (s->next != 0 && start >= s->next && start < s->next + size * DECOMPRESS_AHEAD_MAX) {
+			s->depth = s->depth ? s->depth * 2 : 1;
+			s->next = start + size;
+			return s;
+		}
+		if (s->used < old->used)
+			old = s;
+	}
+	*old = (struct stream){.next = start + size};
+	return old;
+}
+
+/* A cluster at `start` is being read: has the next ones unpacked meanwhile, where that is what will be asked for. Files of a
+ * folder mostly lie behind each other, so it pays for many small ones too. */
+static void read_ahead(struct chain *c, uint64_t start, uint64_t size)
+{
+	unsigned most = decompress_ahead_max(c->decompress);
+	struct stream *s = most ? stream_at(c, start, size) : NULL;
+	if (!s)
+		return;
+	s->used = ++c->stream_clock;
+	if (s->depth > most)
+		s->depth = most;
+	if (s->ahead < s->next)
+		s->ahead = s->next;
+	uint64_t end = min_u64(s->next + s->depth * size, c->blk.size);
+	while (s->ahead < end) {
+		struct err ignored = ERR_INIT;
+		struct segment next;
+		if (lookup(c, s->ahead, min_u64(size, end - s->ahead), &next, &ignored) < 0)
+			return;
+		if (next.kind == MAP_COMPRESSED)
+			decompress_ahead(c->decompress, c->layers[next.layer], next.layer, next.host);
+		s->ahead = (s->ahead + next.len + size - 1) & -size;
+	}
+}
+
 /* Part of a compressed cluster, at most to its end; *done bytes of it. */
 static int read_compressed(struct chain *c, const struct segment *s, uint64_t off, uint8_t *to, size_t *done,
                            struct err *e)
@@ -219,6 +276,7 @@ static int read_compressed(struct chain *c, const struct segment *s, uint64_t of
 	const struct image_layer *l = c->layers[s->layer];
 	size_t skip = off & (l->info.cluster_size - 1);
 	*done = min_size(s->len, l->info.cluster_size - skip);
+	read_ahead(c, off - skip, l->info.cluster_size);
 	return decompress_read(c->decompress, l, s->layer, s->host, skip, to, *done, e);
 }
 

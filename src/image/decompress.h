@@ -1,6 +1,17 @@
-/* decompress: compressed clusters of a chain (docs/interop/qcow2.txt, "Compressed Clusters Descriptor"),
- * with a small cache of what came out. Memory, all of it taken when first needed: DECOMPRESS_CACHE_BYTES or
- * two clusters, whichever is more, and an input buffer of INPUT_WINDOW_BYTES or two clusters. */
+/* decompress: compressed clusters of a chain, with a small cache of what came out and threads that work ahead.
+ *
+ *	                     decompress_ahead()            a thread                  decompress_read()
+ *	entry:   EMPTY ─────────▶ QUEUED ─────────▶ RUNNING ─────────▶ READY ─────────▶ copied out, or dropped
+ *	           ▲                 └─ nobody began it: the reader does ─┘               when least recently used
+ *	           └──────────────── could not be unpacked (told when it is read) ◀──────┘
+ *
+ * The threads start with the first cluster asked ahead and end when there was nothing to do for a while.
+ *
+ * Memory, all of it taken when first needed: DECOMPRESS_CACHE_BYTES or two clusters, whichever is more, and a decoder
+ * (decode.h) for the reader and for each thread.
+ *
+ * Threads: one thread at a time reads and asks ahead, as for every blk; what goes on inside is locked.
+ */
 #ifndef IMAGE_DECOMPRESS_H
 #define IMAGE_DECOMPRESS_H
 
@@ -9,7 +20,9 @@
 enum {
 	DECOMPRESS_CACHE_BYTES = 4 << 20,
 	DECOMPRESS_ENTRIES_MAX = 64,
-	INPUT_WINDOW_BYTES = 256 << 10,    /* fetched ahead when compressed clusters are read in order */
+	DECOMPRESS_THREADS_MAX = 4,
+	DECOMPRESS_IDLE_MS = 2000,
+	DECOMPRESS_AHEAD_MAX = 16,         /* clusters, and at most a quarter of the cache */
 };
 
 struct decompress;
@@ -21,5 +34,11 @@ void decompress_free(struct decompress *d);
 /* Bytes [skip, skip + len) of the cluster with this descriptor. `number` names the layer for the cache. */
 int decompress_read(struct decompress *d, const struct image_layer *l, unsigned number, uint64_t descriptor,
                     size_t skip, void *to, size_t len, struct err *e);
+
+/* How many clusters may be asked ahead at a time: 0 where that does not pay (one processor, huge clusters). */
+unsigned decompress_ahead_max(const struct decompress *d);
+
+/* This cluster will be read soon. A hint: it fails by doing nothing. l stays open as long as d. */
+void decompress_ahead(struct decompress *d, const struct image_layer *l, unsigned number, uint64_t descriptor);
 
 #endif
