@@ -4,6 +4,7 @@
  *	chain_dump compare IMAGE RAW SEED     whole, in pieces of random size and place, and by extents
  *	chain_dump info IMAGE                 one line a layer
  *	chain_dump read IMAGE                 reads everything: exit status and the error
+ *	chain_dump order IMAGE RAW PIECE      in order, in pieces; pieces that cannot be read are counted and passed over
  */
 #include "base/bytes.h"
 #include "base/cleanup.h"
@@ -189,6 +190,30 @@ static int read_all(struct blk *b)
 	return buf ? 0 : 1;
 }
 
+/* Twice, so that the second time finds what is kept. */
+static int in_order(struct blk *b, int raw, size_t piece)
+{
+	CLEANUP(free_ptr) uint8_t *got = malloc(CHUNK);
+	CLEANUP(free_ptr) uint8_t *want = malloc(CHUNK);
+	if (!got || !want || piece == 0 || piece > CHUNK)
+		return 1;
+	unsigned failed = 0;
+	for (unsigned round = 0; round < 2; round++) {
+		for (uint64_t off = 0; off < b->size; off += piece) {
+			size_t len = (size_t)min_u64(piece, b->size - off);
+			struct err e = ERR_INIT;
+			if (blk_read(b, off, got, len, &e) < 0) {
+				failed++;
+				continue;
+			}
+			if (pread(raw, want, len, (off_t)off) != (ssize_t)len || memcmp(got, want, len) != 0)
+				return fail("difference in the piece", off, NULL);
+		}
+	}
+	printf("%u failed\n", failed);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3)
@@ -198,6 +223,11 @@ int main(int argc, char **argv)
 	if (b && strcmp(argv[1], "compare") == 0 && argc == 5) {
 		int raw = open(argv[3], O_RDONLY | O_CLOEXEC);
 		r = raw < 0 ? 1 : compare(b, raw, strtoull(argv[4], NULL, 10));
+		if (raw >= 0)
+			(void)close(raw);
+	} else if (b && strcmp(argv[1], "order") == 0 && argc == 5) {
+		int raw = open(argv[3], O_RDONLY | O_CLOEXEC);
+		r = raw < 0 ? 1 : in_order(b, raw, strtoul(argv[4], NULL, 10));
 		if (raw >= 0)
 			(void)close(raw);
 	} else if (b && strcmp(argv[1], "read") == 0) {
