@@ -30,17 +30,12 @@ struct entry {
 	enum entry_state state;
 };
 
-enum thread_state {
-	NOT_STARTED,
-	WORKING,
-	ENDED,                  /* by itself; still to be joined */
-};
-
 struct thread {
 	struct decompress *d;
 	struct decoder decoder;
 	pthread_t id;
-	enum thread_state state;
+	bool started;           /* and not joined; the reader's own to look at */
+	bool working;           /* false again when it ended by itself */
 };
 
 struct decompress {
@@ -97,7 +92,7 @@ void decompress_free(struct decompress *d)
 	(void)pthread_mutex_unlock(&d->lock);
 	for (unsigned i = 0; i < d->thread_count; i++) {
 		struct thread *t = &d->threads[i];
-		if (t->state == NOT_STARTED)
+		if (!t->started)
 			continue;
 		(void)pthread_join(t->id, NULL);
 		decoder_fini(&t->decoder);
@@ -157,7 +152,7 @@ static void *thread_main(void *arg)
 		struct err ignored = ERR_INIT;
 		(void)run_entry(d, &t->decoder, x, &ignored);
 	}
-	t->state = ENDED;
+	t->working = false;
 	(void)pthread_mutex_unlock(&d->lock);
 	return NULL;
 }
@@ -179,20 +174,20 @@ static void start_thread(struct decompress *d)
 {
 	unsigned working = 0;
 	for (unsigned i = 0; i < d->thread_count; i++)
-		working += d->threads[i].state == WORKING;
+		working += d->threads[i].working;
 	if (working >= d->queued)
 		return;
 	for (unsigned i = 0; i < d->thread_count; i++) {
 		struct thread *t = &d->threads[i];
-		if (t->state == WORKING)
+		if (t->working)
 			continue;
-		if (t->state == ENDED)
+		if (t->started)
 			(void)pthread_join(t->id, NULL);
 		else
 			decoder_init(&t->decoder, d->cluster_max);
 		t->d = d;
-		t->state = create(t) ? WORKING : NOT_STARTED;
-		if (t->state == NOT_STARTED)
+		t->started = t->working = create(t);
+		if (!t->started)
 			decoder_fini(&t->decoder);
 		return;
 	}
