@@ -212,6 +212,14 @@ static uint64_t smallest(const struct column *columns, unsigned n)
 	return size;
 }
 
+/* What is done without. Missing disks are named where the volume is complete. */
+static void warn_of_loss(const struct ldm_group *g, const struct ldm_volume *v, struct err *e)
+{
+	if (e->code != ERR_VOLUME_INCOMPLETE)
+		volume_set_warn(g->set, "dynamic volume %s is degraded: %.300s", ldm_volume_title(v), e->msg);
+	err_clear(e);
+}
+
 /* --- Components --------------------------------------------------------------------------------------------------------------- */
 
 /* A stale column is as good as none while the others are enough. */
@@ -257,8 +265,8 @@ static int striped_open(const struct ldm_volume *v, const struct ldm_component *
 }
 
 /* The columns that can be had are open; fails where one is needed that cannot. */
-static int open_columns(const struct ldm_group *g, const struct ldm_component *c, struct column *columns, unsigned n,
-                        struct err *e)
+static int open_columns(const struct ldm_group *g, const struct ldm_volume *v, const struct ldm_component *c,
+                        struct column *columns, unsigned n, struct err *e)
 {
 	bool gap = false;
 	for (unsigned i = 0; i < n; i++) {
@@ -268,7 +276,7 @@ static int open_columns(const struct ldm_group *g, const struct ldm_component *c
 		if (!raid_may_retry(e) || c->layout != LDM_RAID5 || gap)
 			return r;
 		gap = true;
-		err_clear(e);
+		warn_of_loss(g, v, e);
 	}
 	return 0;
 }
@@ -300,7 +308,7 @@ static int component_open(const struct ldm_group *g, const struct ldm_volume *v,
 	int n = split_columns(g, c, columns, e);
 	if (n < 0)
 		return n;
-	int r = open_columns(g, c, columns, (unsigned)n, e);
+	int r = open_columns(g, v, c, columns, (unsigned)n, e);
 	if (r == 0)
 		r = arrange(g, v, c, columns, (unsigned)n, ret, e);
 	for (int i = 0; i < n; i++)
@@ -323,7 +331,7 @@ static int open_copies(const struct ldm_group *g, const struct ldm_volume *v, co
 		if (r == 0)
 			++*ret_n;
 		else
-			err_clear(e);
+			warn_of_loss(g, v, e);
 	}
 	return 0;
 }
@@ -336,7 +344,8 @@ static int mirror_open(const struct ldm_group *g, const struct ldm_volume *v, co
 	for (unsigned i = 0; i < count; i++)
 		stale += component_stale(g, &c[i]);
 	int r = open_copies(g, v, c, count, false, members, &n, e);
-	if (r == 0 && n == 0)
+	bool good = n > 0;
+	if (r == 0 && !good)
 		r = open_copies(g, v, c, count, true, members, &n, e);
 	else if (r == 0 && stale > 0)
 		volume_set_warn(g->set, "dynamic volume %s: a copy that missed writes is left out", ldm_volume_title(v));
@@ -344,7 +353,7 @@ static int mirror_open(const struct ldm_group *g, const struct ldm_volume *v, co
 		r = err_set(e, ERR_VOLUME_INCOMPLETE, "ldm", "no copy of the mirrored volume can be read");
 	else if (r == 0)
 		r = raid_mirror_open(members, n, v->size, ret, e);
-	if (r == 0 && n > 0 && stale == count)
+	if (r == 0 && !good)
 		volume_set_warn(g->set, "dynamic volume %s: only copies that missed writes are there: what is read may be old",
 		                ldm_volume_title(v));
 	for (unsigned i = 0; i < n; i++)
