@@ -1,10 +1,9 @@
-/* lvm, md: discovery over disks made of the input, for targets of volume layers.
+/* lvm, md, ldm: discovery over disks made of the input, for targets of volume layers.
  *
  * Input: a byte with the number of disks (1 … 4), then for each its length (4 bytes, little-endian) and its non-zero
  * pieces, each as offset and length (4 bytes each); an offset of 0xffffffff ends the disk. Disks end at DISK_MAX.
  */
-#include "base/bytes.h"
-#include "volume/volume.h"
+#include "volume_read.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,6 @@ enum {
 	DISKS_MAX = 4,
 	DISK_MAX = 4 << 20,
 	PIECE_END = -1,
-	READ = 40000,
-	EXTENTS_MAX = 64,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -40,42 +37,15 @@ static struct blk *make_disk(struct rdr *r, uint8_t **ret_bytes)
 	return b;
 }
 
-static void read_volume(struct blk *b)
-{
-	static uint8_t buf[READ];
-	struct err e = ERR_INIT;
-	size_t n = (size_t)min_u64(b->size, READ);
-	(void)blk_read(b, 0, buf, n, &e);
-	err_clear(&e);
-	(void)blk_read(b, b->size - n, buf, n, &e);
-	uint64_t off = 0;
-	for (unsigned i = 0; i < EXTENTS_MAX && off < b->size; i++) {
-		struct blk_extent ext;
-		err_clear(&e);
-		if (blk_extent(b, off, b->size - off, &ext, &e) < 0)
-			break;
-		off += ext.len;
-	}
-}
-
-/* Discovers, and reads of each volume its head, its tail and a few extents. */
 static void discover(const uint8_t *data, size_t size)
 {
 	struct rdr r = rdr_init(data, size);
 	unsigned count = rdr_u8(&r) % DISKS_MAX + 1;
 	uint8_t *bytes[DISKS_MAX] = {0};
 	struct blk *disks[DISKS_MAX];
-	struct err e = ERR_INIT;
-	struct volume_set *s = NULL;
 	for (unsigned i = 0; i < count; i++)
 		disks[i] = make_disk(&r, &bytes[i]);
-	if (volume_discover(disks, count, NULL, NULL, &s, &e) == 0) {
-		for (unsigned i = 0; i < s->count; i++) {
-			if (s->volumes[i].blk && s->volumes[i].kind != VOLUME_DISK)
-				read_volume(s->volumes[i].blk);
-		}
-	}
-	volume_set_free(s);
+	volume_read_all(disks, count);
 	for (unsigned i = 0; i < count; i++) {
 		blk_unref(disks[i]);
 		free(bytes[i]);

@@ -109,11 +109,7 @@ class Ldm(volimg.VolumeCase):
         for flags in (0x08, 0x20, 0x88, 0xa0):
             g = ldmimg.Group()
             d, content = g.disk(), volimg.rnd(MIB, flags)
-            g.add("V", MIB, [(CONCAT, [[(d, content)]])])
-            body = g.rows[-2][8:]
-            extra = ldmimg.num(77) if flags & 0x28 else b""
-            extra += ldmimg.num(4096) if flags & 0x80 else b""
-            g.rows[-2] = ldmimg.record(0x51, flags | 2, body + extra + ldmimg.text("X:"))
+            g.add("V", MIB, [(CONCAT, [[(d, content)]])], "X:", flags=flags)
             files = self.files(g)
             self.check("X:", files, content)
             self.referee(g, files, "V", "simple", MIB, hint="X:")

@@ -66,6 +66,7 @@ class Disk:
         self.committed = None            # transaction of this disk's copy of the database; None: the group's
         self.status = CLEAN
         self.records = None              # this disk's own records; None: the group's
+        self.slots = None                # VBLKs; None: as many as there is room for
         if gpt:
             first = 34 if sector == BLOCK else 6
             self.private, self.private_len = first, MIB // sector
@@ -127,7 +128,7 @@ class Disk:
             later += rows[1:]
         pieces = first + [b"\0" * 8] * 3 + later[::-1]
         size = self.config()[1] * self.sector
-        slots = size // 128
+        slots = self.slots or size // 128
         out = bytearray(size)
         for i in range(slots - 4):
             row = b"VBLK" + struct.pack(">I", i + 4) + (pieces[i] if i < len(pieces) else b"\0" * 8)
@@ -209,7 +210,7 @@ class Group:
     def add(self, name, size, components, hint="", chunk=CHUNK, flags=0, state="ACTIVE", status=0, bad=()):
         """components: (layout, columns); a column is a list of (disk, bytes). bad: components that are stale."""
         volume = self.new_id()
-        extra = num(chunk // BLOCK * 3) if flags & 0x80 else b""
+        extra = (num(77) if flags & 0x28 else b"") + (padded(chunk // BLOCK) if flags & 0x80 else b"")
         body = num(volume) + text(name) + text("raid5" if components[0][0] == RAID5 else "gen") + text("")
         body += state.encode().ljust(14, b"\0") + (b"\4" if components[0][0] == RAID5 else b"\3") + num(5)
         body += struct.pack(">I", 0x11) + num(len(components)) + struct.pack(">QQ", 1, 0) + padded(size // BLOCK) + b"\0" * 4 + b"\7"
