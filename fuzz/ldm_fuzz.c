@@ -13,8 +13,8 @@
 enum {
 	SECTOR = 512,
 	DISKS_MAX = 3,
-	DISK = 256 << 10,
-	PRIVATE = 300,                   /* sectors */
+	DISK = 300 << 10,
+	PRIVATE = 400,                   /* sectors */
 	PRIVATE_LEN = 200,
 	CONFIG = 8,
 	CONFIG_LEN = 180,

@@ -102,7 +102,7 @@ class Ldm(volimg.VolumeCase):
             for p in parts:
                 self.assertEqual((p["TYPE"], p["container"]), ("LDM", "1"))
                 self.assertEqual(p["reason"], "on dynamic disk Disk1 of disk group TESTDg0: its volumes are listed")
-            self.assertEqual(v["parent"], parts[-1]["number"])
+            self.assertEqual(v["parent"], parts[-1]["volume"])
 
     def test_optional_fields(self):
         """Each moves the ones behind it."""
@@ -216,17 +216,27 @@ class Ldm(volimg.VolumeCase):
         self.assertBytes(self.cat("L:", f), content)
 
     def test_through_the_worker(self):
+        """The file inside, by the NTFS driver, from all disks and with one missing."""
         tool = os.path.join(volimg.BUILD, "src", "cmd", "sendense")
         if not os.path.exists(tool):
             self.skipTest("no command line built")
         g = ldmimg.Group()
-        d, content = g.disk(), self.ntfs(3 * MIB)
-        g.add("Volume1", len(content), [(CONCAT, [[(d, content)]])], "E:")
-        f = self.files(g)[0]
-        out = subprocess.run([tool, "image", "info", f], capture_output=True, text=True).stdout
-        self.assertRegex(out, r"(?m)^ +2 +ldm +ntfs .*Data")
-        got = subprocess.run([tool, "image", "cat", "--volume", "2", f, "/big"], capture_output=True).stdout
-        self.assertBytes(got, volimg.rnd(len(content) // 3, len(content)))
+        disks = [g.disk(gpt=i == 1) for i in range(3)]
+        size = 2 * 24 * CHUNK
+        content = self.ntfs(size)
+        self.raid5(g, "Raid1", disks, content, "E:")
+        g.add("Volume1", size, [(CONCAT, [[(disks[0], content[:MIB]), (disks[1], content[MIB:])]])], "F:")
+        files = self.files(g)
+        for present, letters in ((files, "EF"), (files[:2], "EF"), (files[1:], "E")):
+            args = [a for f in present for a in ("--disk", f)]
+            out = subprocess.run([tool, "image", "info", "--json", *args], capture_output=True, text=True).stdout
+            volumes = {v["name"]: v for v in json.loads(out)["volumes"] if v["kind"] == "ldm"}
+            self.assertEqual(sorted(volumes), ["E:", "F:"])
+            self.assertEqual([k[0] for k in sorted(volumes) if volumes[k]["supported"]], list(letters), volumes)
+            for letter in letters:
+                number = str(volumes[letter + ":"]["volume"])
+                got = subprocess.run([tool, "image", "cat", "--volume", number, *args, "/big"], capture_output=True).stdout
+                self.assertBytes(got, volimg.rnd(size // 3, size), letter)
 
     # --- copies of the metadata ------------------------------------------------------------------------------------------
 
