@@ -102,7 +102,7 @@ class Ldm(volimg.VolumeCase):
             for p in parts:
                 self.assertEqual((p["TYPE"], p["container"]), ("LDM", "1"))
                 self.assertEqual(p["reason"], "on dynamic disk Disk1 of disk group TESTDg0: its volumes are listed")
-            self.assertEqual(v["parent"], parts[-1]["volume"])
+            self.assertEqual(v["parent"], parts[-1]["number"])
 
     def test_optional_fields(self):
         """Each moves the ones behind it."""
