@@ -20,7 +20,7 @@ static const struct command commands[] = {
 	{"backup", "show", cmd_backup_show, "", 1, 1, "backup show BACKUP_ID"},
 	{"backup", "disks", cmd_backup_disks, "", 1, 1, "backup disks BACKUP_ID"},
 	{"backup", "chain", cmd_backup_chain, "", 1, 2, "backup chain VM_CONTEXT_ID|VM_NAME [DISK]"},
-	{NULL, "mount", cmd_mount, "du", 1, 1, "mount [--disk N] [--reuse] BACKUP_ID"},
+	{NULL, "mount", cmd_mount, "du", 1, 1, "mount [--disk all|N …] [--reuse] BACKUP_ID"},
 	{NULL, "mounts", cmd_mounts, "", 0, 0, "mounts"},
 	{NULL, "unmount", cmd_unmount, "", 1, 1, "unmount MOUNT_ID"},
 	{NULL, "volumes", cmd_volumes, "", 1, 1, "volumes MOUNT_ID"},
@@ -30,7 +30,7 @@ static const struct command commands[] = {
 	{NULL, "stat", cmd_stat, "n", 2, 2, "stat [--volume N] MOUNT_ID PATH"},
 	{NULL, "get", cmd_get, "nfocFd", 1, ANY,
 	 "get [--volume N] [--format zip|tar.gz|tar.zst|tar] [-o FILE|DIR|-] [--continue] [--force]\n"
-	 "                    MOUNT_ID PATH… | [--disk N] BACKUP_ID:PATH…"},
+	 "                    MOUNT_ID PATH… | [--disk all|N …] BACKUP_ID:PATH…"},
 	{NULL, "search", cmd_search, "ln", 2, 3, "search [-l] [--volume N] MOUNT_ID TEXT [PATH]"},
 	{"repo", "add", cmd_repo_add, "tS", 2, 2, "repo add [--type local|nfs|cifs] [--scan] NAME LOCATION"},
 	{"repo", "list", cmd_repo_list, "", 0, 0, "repo list"},
@@ -113,8 +113,7 @@ static void take_option(struct parsed *p, int letter, const char *value)
 	struct client_args *a = &p->args;
 	const char **const texts[] = {
 		['v'] = &a->vm,      ['r'] = &a->repository,     ['s'] = &a->status,       ['t'] = &a->type,
-		['d'] = &a->disk,    ['n'] = &a->volume,         ['f'] = &a->format,       ['o'] = &a->output,
-		['p'] = &a->passphrase_file, ['R'] = &a->recovery_key_file, ['k'] = &a->key_file,
+		['n'] = &a->volume,  ['f'] = &a->format,         ['o'] = &a->output,       ['p'] = &a->passphrase_file, ['R'] = &a->recovery_key_file, ['k'] = &a->key_file,
 		['U'] = &p->hub.url, ['T'] = &p->hub.token_file, ['D'] = &p->hub.data_dir, ['C'] = &p->cacert,
 	};
 	bool *const flags[] = {
@@ -126,6 +125,9 @@ static void take_option(struct parsed *p, int letter, const char *value)
 		*texts[at] = value;
 	else if (at < sizeof(flags) / sizeof(flags[0]) && flags[at])
 		*flags[at] = true;
+	/* One more than there may be is noticed by check_disks. */
+	if (letter == 'd' && a->disk_count++ < CLIENT_DISKS_MAX)
+		a->disks[a->disk_count - 1] = value;
 	if (!strchr(p->letters, letter) && strlen(p->letters) + 1 < sizeof(p->letters))
 		p->letters[strlen(p->letters)] = (char)letter;
 }
@@ -161,6 +163,20 @@ static bool is_one_of(const char *s, const char *const *words)
 	return *words != NULL;
 }
 
+static int check_disks(const struct command *c, const struct client_args *a)
+{
+	if (a->disk_count > CLIENT_DISKS_MAX)
+		return usage_error(c, "too many --disk", NULL);
+	for (unsigned i = 0; i < a->disk_count; i++) {
+		bool all = strcmp(a->disks[i], "all") == 0;
+		if (!all && !is_number(a->disks[i]))
+			return usage_error(c, "--disk takes a number from 0, or \"all\", not ", a->disks[i]);
+		if (all && a->disk_count > 1)
+			return usage_error(c, "--disk all is all of them: no other --disk goes with it", NULL);
+	}
+	return 0;
+}
+
 static int check_values(const struct command *c, const struct client_args *a)
 {
 	static const char *const formats[] = {"zip", "tar.gz", "tar.zst", "tar", NULL};
@@ -168,8 +184,6 @@ static int check_values(const struct command *c, const struct client_args *a)
 	static const char *const repositories[] = {"local", "nfs", "cifs", NULL};
 	static const char *const statuses[] = {"pending", "running", "completed", "failed", "cancelled", NULL};
 	bool repo = c->group && strcmp(c->group, "repo") == 0;
-	if (a->disk && !is_number(a->disk))
-		return usage_error(c, "--disk takes a number from 0, not ", a->disk);
 	if (a->volume && (!is_number(a->volume) || a->volume[0] == '0'))
 		return usage_error(c, "--volume takes a number from 1, not ", a->volume);
 	if (a->format && !is_one_of(a->format, formats))
@@ -283,6 +297,8 @@ int client_main(int argc, char **argv)
 	p.args.operands = words + (c->group ? 2 : 1);
 	p.args.count = count - (c->group ? 2 : 1);
 	status = check_operands(c, &p.args);
+	if (status == 0)
+		status = check_disks(c, &p.args);
 	if (status == 0)
 		status = check_values(c, &p.args);
 	return status != 0 ? status : run(c, &p);

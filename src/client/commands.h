@@ -6,10 +6,14 @@
 #include "client/client.h"
 #include "client/print.h"
 
+enum { CLIENT_DISKS_MAX = 64 };
+
 struct client_args {
 	const char *vm, *repository, *status, *type, *format, *output;     /* NULL: not given */
 	const char *passphrase_file, *recovery_key_file, *key_file;
-	const char *volume, *disk;                                         /* digits */
+	const char *volume;                                                /* digits */
+	const char *disks[CLIENT_DISKS_MAX];                               /* digits, or the one word "all" */
+	unsigned disk_count;
 	bool json, lines, reuse, resume, force, scan;
 	char **operands;
 	int count;
@@ -37,8 +41,8 @@ void api_path(struct buf *to, const char *fmt, ...);
  * of an answer, escapes and all, is understood too. */
 void path_text(struct buf *to, const char *operand);
 
-/* Mounts, or with `reuse` finds the mount there is. */
-int open_mount(struct client *c, const char *backup_id, const char *disk, bool reuse, struct doc **ret,
+/* Mounts the disks of the arguments, or with `reuse` finds the mount there is. */
+int open_mount(struct client *c, const char *backup_id, const struct client_args *a, bool reuse, struct doc **ret,
                struct doc **ret_details, struct err *e);
 
 #endif

@@ -151,14 +151,14 @@ int cmd_get(struct client *c, const struct client_args *a)
 		complain("which path? \"/\" is the root of a volume");
 		return CLIENT_USAGE;
 	}
-	if (a->disk && prefix == 0) {
-		complain("--disk goes with BACKUP_ID:PATH; a mount is of one disk already");
+	if (a->disk_count > 0 && prefix == 0) {
+		complain("--disk goes with BACKUP_ID:PATH; a mount has its disks already");
 		return CLIENT_USAGE;
 	}
 	buf_add(&backup, a->operands[0], prefix);
 	int r = take_paths(a->operands + first, a->count - first, a->operands[0], prefix, &paths, &e);
 	if (r == 0 && prefix > 0)
-		r = open_mount(c, buf_str(&backup), a->disk, true, &mount, &details, &e);
+		r = open_mount(c, buf_str(&backup), a, true, &mount, &details, &e);
 	if (r < 0)
 		return complain_call(&e, details);
 	struct get g = {

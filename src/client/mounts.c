@@ -10,27 +10,66 @@ enum { PATH_TEXT_MAX = 64 << 10, BODY_MAX = 64 << 10 };
 
 /* --- mount ---------------------------------------------------------------------------------------- */
 
-static void mount_body(struct buf *to, const char *backup_id, const char *disk, bool reuse)
+/* The id of the backup's disk of that index. */
+static int find_disk_id(const struct doc *disks, const char *index, int64_t *ret, struct err *e)
 {
+	for (size_t i = 0; i < doc_count(disks, "disks"); i++) {
+		const struct doc *d = doc_at(disks, "disks", i);
+		char text[24];
+		(void)snprintf(text, sizeof(text), "%" PRId64, doc_number(d, "disk_index", -1));
+		if (strcmp(text, index) == 0) {
+			*ret = doc_number(d, "id", 0);
+			return 0;
+		}
+	}
+	return err_set(e, ERR_DISK_NOT_FOUND, "client", "this backup has no disk %s", index);
+}
+
+/* The API takes several disks by their ids; people know them by their numbers. */
+static int put_disk_ids(struct client *c, const char *backup_id, const struct client_args *a, struct json *j, struct err *e)
+{
+	CLEANUP(doc_free_p) struct doc *disks = NULL;
+	CLEANUP(buf_free) struct buf path = BUF_INIT(PATH_TEXT_MAX);
+	api_path(&path, "/backups/%s/disks", backup_id);
+	int r = client_get(c, buf_str(&path), &disks, e);
+	json_key(j, "disks");
+	json_array(j);
+	for (unsigned i = 0; i < a->disk_count && r == 0; i++) {
+		int64_t id = 0;
+		r = find_disk_id(disks, a->disks[i], &id, e);
+		json_i64(j, id);
+	}
+	json_array_end(j);
+	return r;
+}
+
+static int mount_body(struct client *c, struct buf *to, const char *backup_id, const struct client_args *a, bool reuse,
+                      struct err *e)
+{
+	int r = 0;
 	struct json j = json_init(to);
 	json_object(&j);
 	json_key_string(&j, "backup_id", backup_id);
-	if (disk) {
+	if (a->disk_count > 1) {
+		r = put_disk_ids(c, backup_id, a, &j, e);
+	} else if (a->disk_count == 1 && strcmp(a->disks[0], "all") == 0) {
+		json_key_string(&j, "disks", "all");
+	} else if (a->disk_count == 1) {
 		json_key(&j, "disk_index");
-		json_raw(&j, disk, strlen(disk));
+		json_raw(&j, a->disks[0], strlen(a->disks[0]));
 	}
 	if (reuse)
 		json_key_bool(&j, "reuse", true);
 	json_object_end(&j);
+	return r < 0 ? r : buf_ok(to, "client", e);
 }
 
-int open_mount(struct client *c, const char *backup_id, const char *disk, bool reuse, struct doc **ret,
+int open_mount(struct client *c, const char *backup_id, const struct client_args *a, bool reuse, struct doc **ret,
                struct doc **ret_details, struct err *e)
 {
 	CLEANUP(buf_free) struct buf body = BUF_INIT(BODY_MAX);
-	mount_body(&body, backup_id, disk, reuse);
+	int r = mount_body(c, &body, backup_id, a, reuse, e);
 	struct call call = {.method = "POST", .path = "/api/v1/restore/mount", .body = buf_str(&body)};
-	int r = buf_ok(&body, "client", e);
 	return r < 0 ? r : client_call(c, &call, ret, NULL, ret_details, e);
 }
 
@@ -47,16 +86,28 @@ static const char *volume_note(const struct doc *v)
 	return reason[0] ? reason : doc_bool(v, "container") ? "container" : "not readable";
 }
 
+static bool on_several_disks(const struct doc *d)
+{
+	for (size_t i = 1; i < doc_count(d, "volumes"); i++)
+		if (doc_number(doc_at(d, "volumes", i), "disk_index", 0) != doc_number(doc_at(d, "volumes", 0), "disk_index", 0))
+			return true;
+	return false;
+}
+
 static void print_volume_table(const struct doc *d)
 {
 	static const char *const heads[] = {">VOLUME", "KIND", "FILESYSTEM", ">SIZE", "LABEL", "STATE", NULL};
+	static const char *const heads_disk[] = {">VOLUME", ">DISK", "KIND", "FILESYSTEM", ">SIZE", "LABEL", "STATE", NULL};
+	bool disks = on_several_disks(d);
 	struct table t;
 	char size[SIZE_TEXT_MAX];
-	table_init(&t, heads);
+	table_init(&t, disks ? heads_disk : heads);
 	for (size_t i = 0; i < doc_count(d, "volumes"); i++) {
 		const struct doc *v = doc_at(d, "volumes", i);
 		const char *label = doc_text(v, "label");
 		table_cellf(&t, "%" PRId64, doc_number(v, "volume", 0));
+		if (disks)
+			table_cellf(&t, "%" PRId64, doc_number(v, "disk_index", 0));
 		table_cell(&t, doc_text(v, "kind"));
 		table_cell(&t, doc_text(v, "filesystem_type"));
 		table_cell(&t, size_text(size, doc_number(v, "size", -1)));
@@ -64,6 +115,16 @@ static void print_volume_table(const struct doc *d)
 		table_cell(&t, volume_note(v));
 	}
 	table_print(&t, "no volumes");
+}
+
+/* "0", or "0,1,2". */
+static void disk_numbers(struct buf *to, const struct doc *m)
+{
+	size_t count = doc_count(m, "disks");
+	if (count == 0)
+		buf_addf(to, "%" PRId64, doc_number(m, "disk_index", 0));
+	for (size_t i = 0; i < count; i++)
+		buf_addf(to, "%s%" PRId64, i ? "," : "", doc_number(doc_at(m, "disks", i), "disk_index", 0));
 }
 
 static void warn(const struct doc *d)
@@ -80,7 +141,9 @@ static int print_mount(const struct doc *d, const struct client_args *a)
 	print_name(stdout, doc_text(d, "mount_id"));
 	(void)printf("\nbackup   ");
 	print_name(stdout, doc_text(d, "backup_id"));
-	(void)printf(", disk %" PRId64 " of ", doc_number(d, "disk_index", 0));
+	CLEANUP(buf_free) struct buf disks = BUF_INIT(BODY_MAX);
+	disk_numbers(&disks, d);
+	(void)printf(", disk%s %s of ", doc_count(d, "disks") > 1 ? "s" : "", buf_str(&disks));
 	print_name(stdout, doc_text(d, "vm_name"));
 	(void)printf("\nexpires  %s, unless used before\n\n", time_text(text, doc_text(d, "expires_at")));
 	print_volume_table(d);
@@ -91,7 +154,9 @@ static int print_mount(const struct doc *d, const struct client_args *a)
 int cmd_mount(struct client *c, const struct client_args *a)
 {
 	CLEANUP(buf_free) struct buf body = BUF_INIT(BODY_MAX);
-	mount_body(&body, a->operands[0], a->disk, a->reuse);
+	struct err e = ERR_INIT;
+	if (mount_body(c, &body, a->operands[0], a, a->reuse, &e) < 0)
+		return complain_err(&e);
 	struct call call = {.method = "POST", .path = "/api/v1/restore/mount", .body = buf_str(&body)};
 	return show(c, a, &call, print_mount);
 }
@@ -108,7 +173,9 @@ static int print_mounts(const struct doc *d, const struct client_args *a)
 		table_cell(&t, doc_text(m, "mount_id"));
 		table_cell(&t, doc_text(m, "vm_name"));
 		table_cell(&t, doc_text(m, "backup_id"));
-		table_cellf(&t, "%" PRId64, doc_number(m, "disk_index", 0));
+		CLEANUP(buf_free) struct buf disks = BUF_INIT(BODY_MAX);
+		disk_numbers(&disks, m);
+		table_cell(&t, buf_str(&disks));
 		table_cell(&t, doc_text(m, "filesystem_type"));
 		table_cell(&t, doc_text(m, "status"));
 		table_cell(&t, time_text(text, doc_text(m, "expires_at")));

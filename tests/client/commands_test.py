@@ -100,6 +100,29 @@ class Mounts(Case):
         self.run_client("mount", "b")
         self.assertEqual(json.loads(self.last().body), {"backup_id": "b"})
 
+    def test_mount_of_several_disks(self):
+        volumes = [{"volume": n + 1, "disk_index": n, "kind": "disk", "label": "l%d" % n, "filesystem_type": "ext4", "size": 1024,
+                    "supported": True, "default": n == 0} for n in (0, 1)]
+        mount = dict(MOUNT, disks=[{"id": 44, "disk_index": 0}, {"id": 45, "disk_index": 1}], volumes=volumes,
+                     warnings=["disk 1 is missing: no"])
+        self.hub.on("POST", "/restore/mount", (201, mount))
+        text = self.run_client("mount", "--disk", "all", "b")
+        self.assertEqual(json.loads(self.last().body), {"backup_id": "b", "disks": "all"})
+        self.assertIn(", disks 0,1 of pgtest1", text)
+        self.assertRegex(text, r"(?m)^VOLUME +DISK +KIND")
+        self.assertRegex(text, r"(?m)^ +2 +1 +disk +ext4 +1\.0 KiB +l1 +readable$")
+        self.assertIn("warning: disk 1 is missing: no", self.err)
+        disks = [{"id": 44, "disk_index": 0}, {"id": 45, "disk_index": 1}, {"id": 47, "disk_index": 2}]
+        self.hub.on("GET", "/backups/b/disks", (200, {"backup_id": "b", "count": 3, "disks": disks}))
+        self.run_client("mount", "--disk", "0", "--disk", "2", "--reuse", "b")
+        self.assertEqual(json.loads(self.last().body), {"backup_id": "b", "disks": [44, 47], "reuse": True})
+        self.run_client("mount", "--disk", "0", "--disk", "3", "b", status=3)
+        self.assertIn("this backup has no disk 3", self.err)
+        self.hub.on("GET", "/restore/mounts", (200, {"mounts": [mount], "count": 1}))
+        self.assertRegex(self.run_client("mounts"), r"(?m)^m-1 +pgtest1 .* 0,1 +ntfs")
+        for bad in (["--disk", "all", "--disk", "1"], ["--disk", "some"], ["--disk", "1"] * 65):
+            self.run_client("mount", *bad, "b", status=2)
+
     def test_already_mounted(self):
         self.hub.on("POST", "/restore/mount", (409, {"error": "that disk is mounted", "code": "ALREADY_MOUNTED",
                                                      "details": {"mount_id": "m-7"}}))

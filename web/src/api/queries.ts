@@ -1,5 +1,5 @@
 import { QueryClient, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { ApiError, call, client, NetworkError, sessionEnded } from './client';
+import { ApiError, call, client, NetworkError, type Schemas, sessionEnded } from './client';
 
 const BUSY = new Set(['WORKER_DIED', 'WORKER_TIMEOUT', 'NO_MEMORY']);
 
@@ -99,8 +99,7 @@ export const useMountInfo = (id: string) =>
 export function useMountDisk() {
 	const cache = useQueryClient();
 	return useMutation({
-		mutationFn: (body: { backup_id: string; disk_index: number; reuse: boolean }) =>
-			call(client.POST('/restore/mount', { body })),
+		mutationFn: (body: Schemas['MountRequest']) => call(client.POST('/restore/mount', { body })),
 		onSuccess: (mount) => {
 			cache.setQueryData(['mount', mount.mount_id], mount);
 			void cache.invalidateQueries({ queryKey: ['mounts'] });

@@ -13,7 +13,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Mount a disk of a restore point */
+        /** Mount a disk of a restore point, or several as one machine */
         post: operations["mountDisk"];
         delete?: never;
         options?: never;
@@ -621,6 +621,7 @@ export interface components {
             default: boolean;
             locked: boolean;
             container: boolean;
+            /** @description The disk it lies on; where there are several, the first. */
             disk_index: number;
             /** @description Volume it lies in; 0: the disk. */
             parent: number;
@@ -638,6 +639,11 @@ export interface components {
             partition_uuid: string | null;
             /** @description Why it cannot be read. */
             reason: string | null;
+            /**
+             * Format: int64
+             * @description The same disk's id.
+             */
+            disk_id?: number;
         };
         /** @enum {string} */
         MountStatus: "mounting" | "mounted" | "unmounting" | "failed" | "unmounted";
@@ -645,8 +651,12 @@ export interface components {
             /** Format: uuid */
             mount_id: string;
             backup_id: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Of a mount of several disks, the first.
+             */
             backup_disk_id: number;
+            /** @description Of a mount of several disks, the first. */
             disk_index: number;
             vm_name: string;
             /** @enum {string} */
@@ -665,16 +675,33 @@ export interface components {
             volumes: components["schemas"]["Volume"][] | null;
             vm_context_id?: string;
             warnings?: string[];
+            /** @description The disks it holds, by their index. */
+            disks: components["schemas"]["MountDisk"][];
+        };
+        MountDisk: {
+            /** Format: int64 */
+            id: number;
+            disk_index: number;
+            /** Format: int64 */
+            size_bytes: number;
+            /** @description Relative to the repository. */
+            qcow2_path: string;
+            /**
+             * @description Of several disks, those that cannot be opened are missing.
+             * @enum {string}
+             */
+            status: "open" | "missing";
+            /** @description Why it is missing. */
+            reason: string | null;
         };
         MountRequest: {
             backup_id: string;
+            /** @description One disk, 0 when left out. Not together with disks. */
+            disk_index?: number;
+            /** @description Several disks as one machine, so that volumes that lie on more than one of them assemble: all of the restore point, or those with these ids (Disk.id). */
+            disks?: "all" | number[];
             /**
-             * @description 0 when left out.
-             * @default 0
-             */
-            disk_index: number;
-            /**
-             * @description An existing mount of that disk is returned with 200 in place of 409.
+             * @description An existing mount of that disk, or of exactly these disks, is returned with 200 in place of 409.
              * @default false
              */
             reuse: boolean;
@@ -1158,7 +1185,7 @@ export interface operations {
             400: components["responses"]["Invalid"];
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
-            /** @description That disk is mounted already: details.mount_id. */
+            /** @description That disk, or exactly these disks together, are mounted already: details.mount_id. */
             409: {
                 headers: {
                     [name: string]: unknown;

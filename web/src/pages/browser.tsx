@@ -43,11 +43,13 @@ function Ended({ error, address }: { error: ApiError; address: BrowserAddress })
 	const mount = useMountDisk();
 	const backup = error.details['backup_id'];
 	const disk = error.details['disk_index'];
+	const several = error.details['disks'];
+	const disks = Array.isArray(several) ? several.filter((id) => typeof id === 'number') : [];
 	const known = typeof backup === 'string' && typeof disk === 'number';
 	const again = () =>
 		known &&
 		mount.mutate(
-			{ backup_id: backup, disk_index: disk, reuse: true },
+			{ backup_id: backup, ...(disks.length > 0 ? { disks } : { disk_index: disk }), reuse: true },
 			{
 				onSuccess: (m) => {
 					announce(t.mounts.open);
