@@ -352,7 +352,11 @@ class Ldm(volimg.VolumeCase):
         self.warned("different age (transactions 50 and 40)", *files)
         self.assertBytes(self.cat("P:", files[0]), old)
         b.status = ldmimg.STALE
-        self.assertBytes(self.cat("P:", *self.files(g)), old, "a copy that calls itself stale")
+        files = self.files(g)
+        self.assertBytes(self.cat("P:", *files), old, "a copy that calls itself stale")
+        os.truncate(files[0], (a.private + 10) * BLOCK)
+        self.assertBytes(self.cat("P:", *files), new, "which is all there is")
+        self.warned("calls itself out of date", *files)
 
     def test_changes_under_way(self):
         for status in (ldmimg.CHANGE, ldmimg.COMMIT):

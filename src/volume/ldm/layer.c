@@ -21,7 +21,7 @@ struct gather {
 __attribute__((format(printf, 3, 4)))
 static void explain(const struct gather *g, const struct ldm_disk *d, const char *fmt, ...)
 {
-	char text[VOLUME_TEXT_MAX];
+	char text[VOLUME_REASON_MAX];
 	va_list ap;
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
@@ -61,7 +61,7 @@ static int read_disk(struct gather *g, struct ldm_disk *d, struct err *e)
 		                "or missing", d->member->number, d->copies_bad, d->copies);
 	if (r == 0)
 		return 1;
-	explain(g, d, "%.*s", VOLUME_TEXT_MAX - 1, e->msg);
+	explain(g, d, "%.*s", VOLUME_REASON_MAX - 1, e->msg);
 	if (known)
 		volume_set_warn(g->set, "dynamic disk of volume %u: %.300s", d->member->number, e->msg);
 	err_clear(e);
@@ -147,7 +147,9 @@ static void warn_about_database(const struct ldm_group *group, const struct ldm_
 		                group->name);
 	if (db->unknown > 0)
 		volume_set_warn(group->set, "disk group %s: the database has records of a kind that is not known", group->name);
-	if (best->vmdb.status != LDM_CLEAN)
+	if (best->vmdb.status == LDM_STALE)
+		volume_set_warn(group->set, "disk group %s: the only copy of the database calls itself out of date", group->name);
+	if (best->vmdb.status == LDM_CHANGE || best->vmdb.status == LDM_COMMIT || best->vmdb.status == LDM_ABORT)
 		volume_set_warn(group->set, "disk group %s: its database was being changed: volumes are shown as %s the change",
 		                group->name, best->vmdb.status == LDM_COMMIT ? "after" : "before");
 }
@@ -172,7 +174,7 @@ static int load_database(const struct gather *g, const char *uuid, struct ldm_gr
 			return r;
 		if (r < 0) {
 			volume_set_warn(g->set, "dynamic disk of volume %u: %.300s", d->member->number, e->msg);
-			explain(g, d, "%.*s", VOLUME_TEXT_MAX - 1, e->msg);
+			explain(g, d, "%.*s", VOLUME_REASON_MAX - 1, e->msg);
 			err_clear(e);
 			continue;
 		}
@@ -253,7 +255,8 @@ static int add_volume(const struct gather *g, const struct ldm_group *group, con
 	if (r < 0 && !raid_may_retry(e))
 		return r;
 	if (r < 0) {
-		(void)snprintf(child.reason, sizeof(child.reason), "%.*s", VOLUME_TEXT_MAX - 1, e->msg);
+		(void)snprintf(child.reason, sizeof(child.reason), "%.*s", VOLUME_REASON_MAX - 1, e->msg);
+		child.incomplete = e->code == ERR_VOLUME_INCOMPLETE;
 		err_clear(e);
 	}
 	child.blk = b;

@@ -50,7 +50,6 @@ struct ldm_vmdb {
 };
 
 enum ldm_status {
-	LDM_CLEAN = 1,
 	LDM_CHANGE = 2,
 	LDM_COMMIT = 3,
 	LDM_ABORT = 4,
@@ -147,7 +146,6 @@ int ldm_record_add(struct ldm_db *db, const uint8_t *p, size_t len, bool committ
 /* All records of the database on disk d, sorted. */
 int ldm_db_load(const struct ldm_disk *d, struct ldm_db *ret, struct err *e);
 void ldm_db_free(struct ldm_db *db);
-CLEANUP_DEFINE(ldm_db_free, struct ldm_db *)
 
 /* --- Volumes (volume.c) ---------------------------------------------------------------------------------------------------- */
 
