@@ -186,7 +186,7 @@ static int add_layer(struct finder *f, char *path, int fd, const char *format, s
 		else
 			r = find_file(f, path, info.data_file_name, &data_path, &data_fd, e);
 		if (r == 0)
-			r = session_data_file(s, f->disk, data_fd, e);
+			r = session_data_file(s, f->disk, f->chain->disks[f->disk].layer_count, data_fd, e);
 	}
 	if (r < 0) {
 		free(path);

@@ -20,31 +20,56 @@ static int check_read_only(int fd, struct err *e)
 	return err_set(e, ERR_INVALID, "session", "a worker gets only files opened for reading");
 }
 
-int session_layer(struct session *s, unsigned disk, int fd, const char *format, struct wire_layer *ret,
-                  struct err *e)
+struct layer_call {
+	struct pending pending;
+};
+
+int session_layer_begin(struct session *s, unsigned disk, int fd, const char *format, struct layer_call **ret,
+                        struct err *e)
 {
 	int r = check_read_only(fd, e);
 	if (r < 0)
 		return r;
+	CLEANUP(free_ptr) struct layer_call *c = malloc(sizeof(*c));
+	if (!c)
+		return err_no_memory(e, "session");
+	*c = (struct layer_call){.pending = {.answer = BUF_INIT(WIRE_FRAME_MAX)}};
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
 	wire_begin(&b, WIRE_LAYER, 0);
 	wire_put_u16(&b, (uint16_t)disk);
 	wire_put_cstr(&b, format);
-	struct pending p;
-	r = session_call(s, &b, &fd, 1, WIRE_LAYER_INFO, s->call_timeout_ms, &p, e);
+	r = session_submit(s, &c->pending, &b, &fd, 1, e);
+	if (r == 0)
+		*ret = STEAL(c);
+	return r;
+}
+
+int session_layer_end(struct session *s, struct layer_call *call, struct wire_layer *ret, struct err *e)
+{
+	CLEANUP(free_ptr) struct layer_call *c = call;
+	struct pending *p = &c->pending;
+	int r = session_end_call(s, p, WIRE_LAYER_INFO, s->call_timeout_ms, e);
 	if (r < 0)
 		return r;
-	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
+	struct rdr rd = rdr_init(p->answer.data, p->answer.len);
 	struct wire_layer layer;
 	wire_layer_get(&rd, &layer);
-	buf_free(&p.answer);
+	buf_free(&p->answer);
 	if (rd.bad)
 		return session_broken(s, e, "its description of a layer");
 	*ret = layer;
 	return 0;
 }
 
-int session_data_file(struct session *s, unsigned disk, int fd, struct err *e)
+int session_layer(struct session *s, unsigned disk, int fd, const char *format, struct wire_layer *ret,
+                  struct err *e)
+{
+	struct layer_call *c;
+	int r = session_layer_begin(s, disk, fd, format, &c, e);
+	return r < 0 ? r : session_layer_end(s, c, ret, e);
+}
+
+int session_data_file(struct session *s, unsigned disk, unsigned layer, int fd, struct err *e)
 {
 	int r = check_read_only(fd, e);
 	if (r < 0)
@@ -52,6 +77,7 @@ int session_data_file(struct session *s, unsigned disk, int fd, struct err *e)
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
 	wire_begin(&b, WIRE_DATA_FILE, 0);
 	wire_put_u16(&b, (uint16_t)disk);
+	wire_put_u16(&b, (uint16_t)layer);
 	struct pending p;
 	r = session_call(s, &b, &fd, 1, WIRE_OK, s->call_timeout_ms, &p, e);
 	if (r == 0)

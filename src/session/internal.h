@@ -100,6 +100,8 @@ int session_judge_answer(struct session *s, struct pending *p, enum wire_type wa
 /* Submits, waits; the answer must be of type `want`. p->answer is the caller's to free. */
 int session_call(struct session *s, struct buf *b, const int *fds, unsigned fd_count, enum wire_type want,
                  unsigned timeout_ms, struct pending *p, struct err *e);
+/* The second half: waits for what was submitted. */
+int session_end_call(struct session *s, struct pending *p, enum wire_type want, unsigned timeout_ms, struct err *e);
 /* A memfd holding paths, for ARCHIVE and MEASURE. */
 int session_paths_fd(const struct session_path *paths, size_t count, struct err *e);
 

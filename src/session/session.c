@@ -379,21 +379,24 @@ int session_judge_answer(struct session *s, struct pending *p, enum wire_type wa
 	               wire_type_name(p->type));
 }
 
+int session_end_call(struct session *s, struct pending *p, enum wire_type want, unsigned timeout_ms, struct err *e)
+{
+	if (!session_wait_answer(s, p, timeout_ms))
+		session_fail(s, ERR_TIMEOUT, "the worker reading this backup gave no answer within %u seconds and was stopped",
+		             timeout_ms / 1000);
+	session_forget(s, p);
+	int r = session_judge_answer(s, p, want, e);
+	if (r < 0)
+		buf_free(&p->answer);
+	return r;
+}
+
 int session_call(struct session *s, struct buf *b, const int *fds, unsigned fd_count, enum wire_type want,
                  unsigned timeout_ms, struct pending *p, struct err *e)
 {
 	*p = (struct pending){.answer = BUF_INIT(WIRE_FRAME_MAX)};
 	int r = session_submit(s, p, b, fds, fd_count, e);
-	if (r < 0)
-		return r;
-	if (!session_wait_answer(s, p, timeout_ms))
-		session_fail(s, ERR_TIMEOUT, "the worker reading this backup gave no answer within %u seconds and was stopped",
-		             timeout_ms / 1000);
-	session_forget(s, p);
-	r = session_judge_answer(s, p, want, e);
-	if (r < 0)
-		buf_free(&p->answer);
-	return r;
+	return r < 0 ? r : session_end_call(s, p, want, timeout_ms, e);
 }
 
 /* --- start ---------------------------------------------------------------------------------------- */

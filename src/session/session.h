@@ -51,12 +51,22 @@ bool session_alive(struct session *s);
 uint64_t session_idle_ms(struct session *s);
 
 /* Adds an image file to disk `disk` (0 …), newest layer first. `fd` stays the caller's and may be closed
- * afterwards. format "qcow2", "raw", or "" to recognise it. The answer says what backs the layer: the caller finds that file and
+ * afterwards. The layer is of the format that the layer above says; where there is none, or it says nothing, it is `format`:
+ * "qcow2", "raw", or "" to recognise it. The answer says what backs the layer: the caller finds that file and
  * adds it next. Descriptors must be read-only (ERR_INVALID otherwise). */
 int session_layer(struct session *s, unsigned disk, int fd, const char *format, struct wire_layer *ret,
                   struct err *e);
-/* The external data file of the layer added last. */
-int session_data_file(struct session *s, unsigned disk, int fd, struct err *e);
+
+/* The same in two steps, for a caller who knows the chain beforehand: layers are added in the order they were begun, many
+ * at a time. Each one begun must be ended, which frees it whatever it returns; once one has failed the disk is of no
+ * use. */
+struct layer_call;
+int session_layer_begin(struct session *s, unsigned disk, int fd, const char *format, struct layer_call **ret,
+                        struct err *e);
+int session_layer_end(struct session *s, struct layer_call *c, struct wire_layer *ret, struct err *e);
+
+/* The external data file of layer `layer` (0: the newest). */
+int session_data_file(struct session *s, unsigned disk, unsigned layer, int fd, struct err *e);
 
 enum { SESSION_DISKS_MAX = WIRE_DISKS_MAX };
 

@@ -56,7 +56,10 @@ int disks_add_layer(struct disks *d, unsigned disk, int fd, const char *format, 
 	}
 	struct disk *dk = &d->disk[disk];
 	int r = keep_fd(dk, fd, e);
-	if (r == 0)
+	/* What a guest wrote into a raw disk is never taken for an image of another format, whatever its file is called. */
+	if (r == 0 && dk->layer_count > 0)
+		f = image_layer_info(dk->layers[dk->layer_count - 1])->backing_format;
+	if (r == 0 && f == IMAGE_AUTO)
 		r = parse_format(format, &f, e);
 	if (r == 0)
 		r = grow(&dk->layers, dk->layer_count, sizeof(*dk->layers), e);
@@ -72,15 +75,15 @@ int disks_add_layer(struct disks *d, unsigned disk, int fd, const char *format, 
 	return 0;
 }
 
-int disks_add_data_file(struct disks *d, unsigned disk, int fd, struct err *e)
+int disks_add_data_file(struct disks *d, unsigned disk, unsigned layer, int fd, struct err *e)
 {
-	if (disk >= d->count || d->disk[disk].layer_count == 0) {
+	if (disk >= d->count || layer >= d->disk[disk].layer_count) {
 		(void)close(fd);
 		return err_set(e, ERR_INVALID, "worker", "a data file needs a layer it belongs to");
 	}
 	struct disk *dk = &d->disk[disk];
 	int r = keep_fd(dk, fd, e);
-	return r < 0 ? r : image_layer_set_data_file(dk->layers[dk->layer_count - 1], fd, e);
+	return r < 0 ? r : image_layer_set_data_file(dk->layers[layer], fd, e);
 }
 
 /* The filesystem drivers are asked first; the rest is in the table of volume/ident.c. */

@@ -129,9 +129,10 @@ static int job_layer(struct job *j, struct err *e)
 static int job_data_file(struct job *j, struct err *e)
 {
 	unsigned disk = rdr_le16(&j->rd);
+	unsigned layer = rdr_le16(&j->rd);
 	if (j->rd.bad)
 		return err_set(e, ERR_INVALID, "worker", "a DATA_FILE request that cannot be read");
-	int r = disks_add_data_file(&j->worker->disks, disk, fd_steal(&j->extra_fd), e);
+	int r = disks_add_data_file(&j->worker->disks, disk, layer, fd_steal(&j->extra_fd), e);
 	if (r < 0)
 		return r;
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
@@ -304,6 +305,12 @@ int jobs_submit(struct worker *w, struct job *j, struct err *e)
 	}
 	pthread_mutex_unlock(&w->lock);
 	return r;
+}
+
+void jobs_run_here(struct job *j)
+{
+	job_run(j);
+	job_free(j);
 }
 
 static void cancel_one(struct job *j)

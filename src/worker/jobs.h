@@ -6,6 +6,8 @@
 
 /* Queues j, which is taken over on success only. */
 int jobs_submit(struct worker *w, struct job *j, struct err *e);
+/* Runs j at once, on the calling thread, and frees it. Only for what cannot take long, and before anything else runs. */
+void jobs_run_here(struct job *j);
 /* Tells the job to stop; it answers with an error. Unknown numbers are fine: it may just have ended. */
 void jobs_cancel(struct worker *w, uint32_t request);
 /* Cancels everything and waits a while for it to end; false where something still runs. */

@@ -116,11 +116,21 @@ static int make_job(struct worker *w, struct wire_frame *f, struct job **ret, st
 	return 0;
 }
 
+/* The parts of a disk arrive in an order that matters, many before the first is answered. */
+static bool is_part(enum wire_type t)
+{
+	return t == WIRE_LAYER || t == WIRE_DATA_FILE || t == WIRE_DISK;
+}
+
 static void start_job(struct worker *w, struct wire_frame *f)
 {
 	struct err e = ERR_INIT;
 	struct job *j = NULL;
 	int r = make_job(w, f, &j, &e);
+	if (r == 0 && is_part(f->type)) {
+		jobs_run_here(j);
+		return;
+	}
 	if (r == 0)
 		r = jobs_submit(w, j, &e);
 	if (r < 0) {

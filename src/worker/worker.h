@@ -69,7 +69,7 @@ struct disks {
 /* Takes fd over, also on failure. */
 int disks_add_layer(struct disks *d, unsigned disk, int fd, const char *format, const struct image_layer **ret,
                     struct err *e);
-int disks_add_data_file(struct disks *d, unsigned disk, int fd, struct err *e);
+int disks_add_data_file(struct disks *d, unsigned disk, unsigned layer, int fd, struct err *e);
 /* What a disk is called, and where `missing` is not "", that it cannot be had and why: what came of it is dropped. It holds its
  * place, so that the numbers of the others stay. */
 int disks_name(struct disks *d, unsigned disk, const char *name, const char *missing, struct err *e);

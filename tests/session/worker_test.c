@@ -133,13 +133,13 @@ static void test_data_file(void **state)
 	struct wire_layer layer;
 	struct session_opened o;
 	start(&s);
-	assert_int_equal(session_data_file(s, 0, STDIN_FILENO, &e) < 0, 1); /* no layer yet */
+	assert_int_equal(session_data_file(s, 0, 0, STDIN_FILENO, &e) < 0, 1); /* no layer yet */
 	err_clear(&e);
 	assert_ok(add(s, "ext.qcow2", &layer, &e), &e);
 	assert_true(layer.has_data_file);
 	assert_string_equal(layer.data_file_name, "ext.data");
 	int fd = open_image("ext.data");
-	assert_ok(session_data_file(s, 0, fd, &e), &e);
+	assert_ok(session_data_file(s, 0, 0, fd, &e), &e);
 	(void)close(fd);
 	assert_ok(session_open(s, &o, &e), &e);
 	check_range(s, 777, 100000);
