@@ -394,6 +394,13 @@ class Ldm(volimg.VolumeCase):
         self.assertIn("does not have", self.reason("R:", files[0]))
         self.assertBytes(self.cat("R:", *files), content)
 
+    def test_records_twice(self):
+        g, d, content, _ = self.one()
+        g.rows += g.rows * 20
+        f = self.files(g)[0]
+        self.assertBytes(self.cat("M:", f), content)
+        self.warned("records of the database are damaged", f)
+
     def test_unknown_records(self):
         g, d, content, _ = self.one()
         g.rows.append(ldmimg.record(0x61, 0, ldmimg.num(9) + ldmimg.text("future")))

@@ -219,10 +219,13 @@ static int join_all(struct reader *r, struct err *e)
 			return (x) < (y) ? -1 : 1;                                                 \
 	} while (0)
 
-static int volume_order(const void *a, const void *b)
+/* All records begin with their id. */
+static int id_order(const void *a, const void *b)
 {
-	const struct ldm_volume *x = a, *y = b;
-	COMPARE(x->id, y->id);
+	uint64_t x, y;
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	COMPARE(x, y);
 	return 0;
 }
 
@@ -244,23 +247,32 @@ static int extent_order(const void *a, const void *b)
 	return 0;
 }
 
-static int disk_order(const void *a, const void *b)
+/* Sorts by id and leaves one of each: what is made of a thing is made once. */
+static void make_unique(struct ldm_db *db, void *list, unsigned *count, size_t each)
 {
-	const struct ldm_disk_record *x = a, *y = b;
-	COMPARE(x->id, y->id);
-	return 0;
+	uint8_t *p = list;
+	unsigned kept = 0;
+	if (*count > 0)
+		qsort(list, *count, each, id_order);
+	for (unsigned i = 0; i < *count; i++) {
+		if (kept > 0 && id_order(p + (kept - 1) * each, p + i * each) == 0)
+			db->damaged++;
+		else
+			memmove(p + kept++ * each, p + i * each, each);
+	}
+	*count = kept;
 }
 
 static void sort(struct ldm_db *db)
 {
-	if (db->volume_count > 0)
-		qsort(db->volumes, db->volume_count, sizeof(*db->volumes), volume_order);
+	make_unique(db, db->volumes, &db->volume_count, sizeof(*db->volumes));
+	make_unique(db, db->components, &db->component_count, sizeof(*db->components));
+	make_unique(db, db->extents, &db->extent_count, sizeof(*db->extents));
+	make_unique(db, db->disks, &db->disk_count, sizeof(*db->disks));
 	if (db->component_count > 0)
 		qsort(db->components, db->component_count, sizeof(*db->components), component_order);
 	if (db->extent_count > 0)
 		qsort(db->extents, db->extent_count, sizeof(*db->extents), extent_order);
-	if (db->disk_count > 0)
-		qsort(db->disks, db->disk_count, sizeof(*db->disks), disk_order);
 }
 
 int ldm_db_load(const struct ldm_disk *d, struct ldm_db *ret, struct err *e)
@@ -281,10 +293,10 @@ int ldm_db_load(const struct ldm_disk *d, struct ldm_db *ret, struct err *e)
 		r = join_all(&reader, e);
 	if (r < 0)
 		return r;
+	sort(&db);
 	const unsigned counts[4] = {db.volume_count, db.component_count, db.extent_count, db.disk_count};
 	for (unsigned i = 0; i < 4; i++)
 		db.damaged += counts[i] != m->counts[i];
-	sort(&db);
 	*ret = db;
 	db = (struct ldm_db){0};
 	return 0;

@@ -197,16 +197,17 @@ static void match_disks(const struct gather *g, const char *uuid, struct ldm_gro
 		const struct ldm_disk *d = &g->disks[i];
 		if (strcmp(d->group, uuid) != 0)
 			continue;
-		bool known = false;
+		const char *name = NULL;
 		for (unsigned k = 0; k < group->db.disk_count; k++) {
 			struct ldm_disk_record *record = &group->db.disks[k];
 			if (strcmp(record->uuid, d->uuid) != 0)
 				continue;
 			record->present = d;
-			known = true;
-			explain(g, d, "on dynamic disk %s of disk group %s: its volumes are listed", record->name, group->name);
+			name = record->name;
 		}
-		if (!known)
+		if (name)
+			explain(g, d, "on dynamic disk %s of disk group %s: its volumes are listed", name, group->name);
+		else
 			explain(g, d, "on a dynamic disk that is no longer in disk group %s", group->name);
 	}
 }

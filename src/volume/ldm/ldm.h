@@ -85,7 +85,9 @@ bool ldm_guid_text(char to[LDM_GUID_MAX], const uint8_t *p, size_t len);
 /* PRIVHEAD and TOCBLOCK: the sum of all bytes but those of the sum itself. */
 bool ldm_sum_good(const uint8_t p[LDM_BLOCK]);
 
-/* --- Records (record.c) ------------------------------------------------------------------------------------------------- */
+/* --- Records (record.c) ---------------------------------------------------------------------------------------------------
+ *
+ * Ids are those of the database, unique among the records of a kind; each struct begins with it. */
 
 struct ldm_volume {
 	uint64_t id;
