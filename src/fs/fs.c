@@ -85,7 +85,7 @@ int fs_probe(struct blk *b, const struct fs_driver **ret_driver, struct fs_ident
 	const struct fs_driver *best = NULL;
 	struct fs_ident best_ident = {0};
 	int best_score = 0;
-	for (size_t i = 0; fs_drivers[i]; i++) {
+	for (size_t i = 0; fs_drivers[i] && best_score < FS_PROBE_SURE; i++) {
 		struct fs_ident ident = {0};
 		int score = fs_drivers[i]->probe(b, &ident, e);
 		assert((score < 0) == (e->code != 0) && "a failing driver says why");

@@ -35,6 +35,7 @@ enum {
 	FS_XATTRS_MAX = 4096,        /* per inode */
 	FS_LABEL_MAX = 256,
 	FS_WARNINGS_MAX = 16,
+	FS_PROBE_SURE = 100,
 };
 
 enum fs_type {
@@ -139,7 +140,7 @@ struct fs_ident {
 struct fs_driver {
 	const char *name;            /* "ext", "ntfs", "fat", … */
 
-	/* > 0: this is ours (the higher, the surer; 100 = magic and checksum fit), *ret filled.
+	/* > 0: this is ours (the higher, the surer; FS_PROBE_SURE = magic and checksum fit: nobody else is asked), *ret filled.
 	 * 0: not ours. < 0: the block source failed. Must not trust a byte. */
 	int (*probe)(struct blk *b, struct fs_ident *ret, struct err *e);
 

@@ -30,7 +30,7 @@ static void print_label(char *to, const uint8_t *label, size_t size)
 
 int btrfs_probe(struct blk *b, struct fs_ident *ret, struct err *e)
 {
-	enum { SCORE_SURE = 100, SCORE_MAGIC = 60 };
+	enum { SCORE_SURE = FS_PROBE_SURE, SCORE_MAGIC = 60 };
 	struct btrfs_super s;
 	struct err why = ERR_INIT;
 	int r = btrfs_super_find(b, &s, &why, e);

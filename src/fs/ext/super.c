@@ -338,7 +338,7 @@ static void fill_ident(struct fs_ident *ret, const struct ext_super *s, uint32_t
 
 int ext_probe(struct blk *b, struct fs_ident *ret, struct err *e)
 {
-	enum { SCORE_SURE = 100, SCORE_MAGIC = 60, SCORE_COPY = 10 };
+	enum { SCORE_SURE = FS_PROBE_SURE, SCORE_MAGIC = 60, SCORE_COPY = 10 };
 	struct ext_super s;
 	struct err why = ERR_INIT;
 	int r = find(b, &s, &why, e);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 enum {
-	SCORE_SURE = 100,
+	SCORE_SURE = FS_PROBE_SURE,
 	SCORE_RECOGNISED = 30,       /* recognised, but its anchor or its descriptors are lost */
 	UUID_CHARS = 16,
 	UUID_HALF = 8,

@@ -44,7 +44,7 @@ static void fill(struct fs_ident *ret, const struct xfs_super *s)
 
 int xfs_probe(struct blk *b, struct fs_ident *ret, struct err *e)
 {
-	enum { SCORE_SURE = 100, SCORE_MAGIC = 60, SCORE_COPY = 10 };
+	enum { SCORE_SURE = FS_PROBE_SURE, SCORE_MAGIC = 60, SCORE_COPY = 10 };
 	struct xfs_super s = {0};
 	struct err why = ERR_INIT;
 	int r = xfs_super_find(b, &s, &why, e);
