@@ -323,9 +323,9 @@ struct catalog_mount_filter {
 /* ERR_ALREADY_MOUNTED: an active mount of that disk exists; ret_existing (CATALOG_ID_MAX bytes, NULL: not wanted) is then
  * set to its id. A failed or unmounted row of that disk is replaced. ERR_DISK_NOT_FOUND; ERR_EXISTS: the id or nbd_device. */
 int catalog_mount_create(struct catalog *c, const struct catalog_mount *in, char *ret_existing, struct err *e);
-/* A mount of several disks of one backup, in that order; in->backup_disk_id is not looked at. ERR_ALREADY_MOUNTED: an active mount of
- * the same disks in the same order; mounts of other sets, and of single disks, are no obstacle. Otherwise as
- * catalog_mount_create. ERR_INVALID: not 2 to CATALOG_DISKS_MAX disks of one backup. */
+/* A mount of several disks of one backup, in that order; in->backup_disk_id is not looked at. ERR_ALREADY_MOUNTED: an
+ * active mount of the same disks in the same order; mounts of other sets, and of single disks, are no obstacle. Otherwise
+ * as catalog_mount_create. ERR_INVALID: not 2 to CATALOG_DISKS_MAX disks of one backup. */
 int catalog_mount_create_machine(struct catalog *c, const struct catalog_mount *in, const int64_t *disk_ids, size_t count,
                                  char *ret_existing, struct err *e);
 int catalog_mount_get(struct catalog *c, const char *id, struct catalog_mount **ret, struct err *e);  /* ERR_MOUNT_NOT_FOUND */

@@ -104,7 +104,9 @@ static int remove_disk(struct catalog *c, int64_t id, struct err *e)
 {
 	sqlite3_stmt *st;
 	/* A mount of several disks ends with each of them, as that of a single one does by itself. */
-	int r = db_prepare(c, "DELETE FROM restore_mounts WHERE id IN (SELECT mount_id FROM restore_mount_disks WHERE backup_disk_id = ?1)",
+	int r = db_prepare(c,
+	                   "DELETE FROM restore_mounts WHERE id IN "
+	                   "(SELECT mount_id FROM restore_mount_disks WHERE backup_disk_id = ?1)",
 	                   &st, e);
 	if (r < 0)
 		return r;

@@ -112,9 +112,11 @@ static void take_option(struct parsed *p, int letter, const char *value)
 {
 	struct client_args *a = &p->args;
 	const char **const texts[] = {
-		['v'] = &a->vm,      ['r'] = &a->repository,     ['s'] = &a->status,       ['t'] = &a->type,
-		['n'] = &a->volume,  ['f'] = &a->format,         ['o'] = &a->output,       ['p'] = &a->passphrase_file, ['R'] = &a->recovery_key_file, ['k'] = &a->key_file,
-		['U'] = &p->hub.url, ['T'] = &p->hub.token_file, ['D'] = &p->hub.data_dir, ['C'] = &p->cacert,
+		['v'] = &a->vm,              ['r'] = &a->repository,        ['s'] = &a->status,
+		['t'] = &a->type,            ['n'] = &a->volume,            ['f'] = &a->format,
+		['o'] = &a->output,          ['p'] = &a->passphrase_file,   ['R'] = &a->recovery_key_file,
+		['k'] = &a->key_file,        ['U'] = &p->hub.url,           ['T'] = &p->hub.token_file,
+		['D'] = &p->hub.data_dir,    ['C'] = &p->cacert,
 	};
 	bool *const flags[] = {
 		['u'] = &a->reuse, ['l'] = &a->lines, ['c'] = &a->resume, ['F'] = &a->force,

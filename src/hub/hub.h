@@ -87,11 +87,11 @@ struct hub_mount_request {
 	bool reuse;                      /* an existing mount of the same is as good */
 };
 
-/* Opens disks of a restore point. *ret_reused: they were mounted already and `reuse` asked for that. Of several disks some may be
- * missing: the mount's disks and warnings say so. One disk is a mount of that disk, however it was asked for.
- * ERR_BACKUP_NOT_FOUND, ERR_DISK_NOT_FOUND, ERR_BACKUP_NOT_COMPLETE; ERR_ALREADY_MOUNTED (ret_existing, CATALOG_ID_MAX bytes, is set
- * to the id): that disk, or exactly those together; ERR_NO_SLOT; ERR_LIMIT: more than HUB_MOUNT_DISKS_MAX disks; IMAGE_*, VOLUME_*;
- * ERR_REPOSITORY_UNREACHABLE; worker errors. */
+/* Opens disks of a restore point. *ret_reused: they were mounted already and `reuse` asked for that. Of several disks some
+ * may be missing: the mount's disks and warnings say so. One disk is a mount of that disk, however it was asked for.
+ * ERR_BACKUP_NOT_FOUND, ERR_DISK_NOT_FOUND, ERR_BACKUP_NOT_COMPLETE; ERR_ALREADY_MOUNTED (ret_existing, CATALOG_ID_MAX
+ * bytes, is set to the id): that disk, or exactly those together; ERR_NO_SLOT; ERR_LIMIT: more than HUB_MOUNT_DISKS_MAX
+ * disks; IMAGE_*, VOLUME_*; ERR_REPOSITORY_UNREACHABLE; worker errors. */
 int hub_mount(struct hub *h, const struct hub_mount_request *req, struct hub_mount **ret, bool *ret_reused,
               char *ret_existing, struct err *e);
 /* With volumes; starts a worker if it must, and counts as access. ERR_MOUNT_NOT_FOUND: unknown, failed, unmounted or expired. */

@@ -36,7 +36,8 @@ struct chosen {
 	size_t count;
 };
 
-static int create_row(struct hub *h, struct catalog_mount *row, const struct chosen *disks, char *ret_existing, struct err *e)
+static int create_row(struct hub *h, struct catalog_mount *row, const struct chosen *disks, char *ret_existing,
+                      struct err *e)
 {
 	if (disks->count > 1)
 		return catalog_mount_create_machine(h->catalog, row, disks->ids, disks->count, ret_existing, e);
