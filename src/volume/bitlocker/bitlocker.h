@@ -51,7 +51,8 @@ struct bitlocker_meta {
 	uint32_t method;                     /* enum bitlocker_method, unless decrypted */
 	uint32_t sector_size;
 	uint64_t size;                       /* of the volume: whole sectors of the container */
-	uint64_t copy_off[BITLOCKER_COPIES]; /* as sector 0 names them, multiples of the sector; 0: none */
+	uint64_t named_off[BITLOCKER_COPIES];    /* where sector 0 says the copies are */
+	uint64_t copy_off[BITLOCKER_COPIES]; /* where a good copy says they are: multiples of the sector; 0: none */
 	uint64_t copy_len;                   /* that much of each reads as zeroes */
 	uint64_t moved_off, moved_len;       /* where the first moved_len bytes lie; 0, 0 for Vista */
 	uint64_t plain_from;                 /* what lies behind is not encrypted */

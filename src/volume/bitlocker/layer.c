@@ -96,9 +96,9 @@ static int key_areas(struct blk *container, struct volume_range ret[VOLUME_KEY_A
 	int n = 0;
 	ret[n++] = (struct volume_range){.off = 0, .len = SECTOR_0};
 	for (unsigned i = 0; i < BITLOCKER_COPIES; i++) {
-		if (m->copy_off[i] != 0 && m->copy_off[i] < container->size)
-			ret[n++] = (struct volume_range){
-				.off = m->copy_off[i], .len = min_u64(BITLOCKER_BLOCK, container->size - m->copy_off[i])};
+		uint64_t off = m->named_off[i];
+		if (off != 0 && off < container->size)
+			ret[n++] = (struct volume_range){.off = off, .len = min_u64(BITLOCKER_BLOCK, container->size - off)};
 	}
 	return n;
 }

@@ -32,7 +32,7 @@ static int take_vista(const uint8_t *p, struct bitlocker_meta *m, struct err *e)
 {
 	uint64_t cluster = (uint64_t)m->sector_size * p[13];
 	if (memcmp(p + 3, signature, sizeof(signature)) != 0 || !is_pow2(cluster) || cluster > CLUSTER_MAX ||
-	    !u64_mul(get_le64(p + 56), cluster, &m->copy_off[0]))
+	    !u64_mul(get_le64(p + 56), cluster, &m->named_off[0]))
 		return corrupt(e, "the first sector does not say where it is");
 	m->version = 1;
 	m->copy_len = (cluster + VISTA_BLOCK - 1) / cluster * cluster;
@@ -54,7 +54,7 @@ static int take_sector_0(const uint8_t *p, struct bitlocker_meta *m, struct err 
 		m->version = 2;
 		m->copy_len = BITLOCKER_BLOCK;
 		for (unsigned k = 0; k < BITLOCKER_COPIES; k++)
-			m->copy_off[k] = get_le64(q + 16 + 8 * k);
+			m->named_off[k] = get_le64(q + 16 + 8 * k);
 		if (m->on_write) {
 			m->eow_off[0] = get_le64(q + 40);
 			m->eow_off[1] = get_le64(q + 48);
@@ -137,8 +137,7 @@ static int take_copy(const uint8_t *p, uint32_t list_len, struct bitlocker_meta 
 	m->len = list_len - LIST_HEAD;
 	memcpy(m->entries, p + BLOCK_HEAD + LIST_HEAD, m->len);
 	for (unsigned i = 0; i < BITLOCKER_COPIES; i++) {
-		if (m->version == 1)
-			m->copy_off[i] = get_le64(p + 32 + 8 * i);
+		m->copy_off[i] = get_le64(p + 32 + 8 * i);
 		if (m->copy_off[i] % m->sector_size != 0)
 			return corrupt(e, "the places of its copies");
 	}
@@ -158,12 +157,12 @@ static int no_copy(struct blk *b, const struct bitlocker_meta *m, struct err *e)
 {
 	bool outside = true;
 	for (unsigned i = 0; i < BITLOCKER_COPIES; i++)
-		outside = outside && (m->copy_off[i] == 0 || m->copy_off[i] >= b->size);
+		outside = outside && (m->named_off[i] == 0 || m->named_off[i] >= b->size);
 	if (!outside)
 		return corrupt(e, "none of its copies is whole");
 	return err_set(e, ERR_VOLUME_CORRUPT, "bitlocker",
 	               "the BitLocker metadata lies at byte %" PRIu64 ", behind the end of the volume: the image is cut off",
-	               m->copy_off[0]);
+	               m->named_off[0]);
 }
 
 /* Of good copies the one with the newest keys, of those the first. */
@@ -171,7 +170,7 @@ static int choose(struct blk *b, struct bitlocker_meta *m, struct copy *c, struc
 {
 	best->quality = COPY_BAD;
 	for (unsigned i = 0; i < BITLOCKER_COPIES; i++) {
-		int r = read_copy(b, m, m->copy_off[i], c, e);
+		int r = read_copy(b, m, m->named_off[i], c, e);
 		if (r < 0)
 			return r;
 		if (c->quality != COPY_GOOD)
@@ -180,8 +179,8 @@ static int choose(struct blk *b, struct bitlocker_meta *m, struct copy *c, struc
 			*best = *c;
 		/* Vista's first copy knows the others. */
 		if (m->version == 1 && i == 0 && c->quality != COPY_BAD) {
-			m->copy_off[1] = get_le64(c->bytes + 40);
-			m->copy_off[2] = get_le64(c->bytes + 48);
+			m->named_off[1] = get_le64(c->bytes + 40);
+			m->named_off[2] = get_le64(c->bytes + 48);
 		}
 	}
 	if (best->quality == COPY_BAD)
