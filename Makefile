@@ -5,6 +5,7 @@
 # make install    DESTDIR= PREFIX=/usr/local
 # make test-asan, test-tsan    the same tests under sanitizers
 # make differential ROUNDS=5    readers against the kernel, ntfs-3g, mtools, qemu-img on random data
+# make bench      measures us and our peers, writes docs/benchmarks.md; ONLY=list,tar/ext4 ROUNDS=5 FS=ext4,ntfs QUICK=1 BENCH_DIR=
 # make fuzz       every fuzz target for FUZZ_SECONDS (60) each
 # make clean
 
@@ -15,7 +16,7 @@ ROUNDS ?= 5
 SEED ?=
 PROGRAMS = sendense sendense-hub sendense-worker sendense-client
 
-.PHONY: all build web web-if-possible demo test test-asan test-tsan fuzz differential install clean deps-build
+.PHONY: all build web web-if-possible demo test test-asan test-tsan bench fuzz differential install clean deps-build
 
 all: build
 
@@ -75,6 +76,15 @@ differential: build
 	@tools/install-deps test
 	@tools/differential $(ROUNDS) $(SEED)
 
+# QUICK only shows that the harness works; its figures are nobody's business and change no page.
+bench:
+	@tools/install-deps build demo bench
+	@[ -e build-bench/build.ninja ] || meson setup build-bench --buildtype=debugoptimized >/dev/null
+	@ninja -C build-bench --quiet $(addprefix src/cmd/,$(PROGRAMS)) tests/image/chain-dump tests/bench/bench-load tests/bench/bench-run
+	@python3 -B tools/bench --build "$(CURDIR)/build-bench" --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY)) $(if $(FS),--fs $(FS)) \
+		$(if $(BENCH_DIR),--folder "$(BENCH_DIR)") \
+		$(if $(QUICK),--quick,--page docs/benchmarks.md --json docs/benchmarks.json)
+
 fuzz:
 	@tools/install-deps build fuzz
 	@tools/fuzz $(FUZZ_SECONDS)
@@ -86,4 +96,4 @@ install: build
 		cp -R web/dist/. "$(DESTDIR)$(PREFIX)/share/sendense/web/"; }
 
 clean:
-	@rm -rf build build-asan build-tsan build-fuzz
+	@rm -rf build build-asan build-tsan build-fuzz build-bench

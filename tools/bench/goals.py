@@ -1,0 +1,102 @@
+"""What the project set itself, held against what was measured. A ratio is the median of the ratios of the rounds."""
+import statistics
+
+from tasks import DIRECT, FLOOR, PEER
+
+
+def wall(result, party):
+    return [s["wall"] for s in result["samples"][party]]
+
+
+def ratio(result, party, ours="sendense"):
+    """How many times as long the other one took."""
+    return statistics.median(b / a for a, b in zip(wall(result, ours), wall(result, party)))
+
+
+def median(result, party, what="wall"):
+    return statistics.median(s[what] for s in result["samples"][party])
+
+
+class Goals:
+    """rows: (what, goal, reached, verdict); verdict None: not measured."""
+
+    def __init__(self, results):
+        self.results = results
+        self.rows = []
+
+    def judge(self, what, goal, key, measure, good, show):
+        result = self.results.get(key) if key else True
+        if not result:
+            self.rows.append((what, goal, "not measured", None))
+            return
+        value = measure(result)
+        self.rows.append((what, goal, show(value), good(value)))
+
+    def times(self, what, key, party, least, **more):
+        self.judge(what, f"{least:g} ×", key, lambda r: ratio(r, party, **more), lambda v: v >= least, lambda v: f"{v:.2f} ×")
+
+    def at_most(self, what, key, measure, most, unit="", digits=1):
+        self.judge(what, f"≤ {most:g}{unit}", key, measure, lambda v: v <= most, lambda v: f"{v:.{digits}f}{unit}")
+
+    def worker_memory(self):
+        peaks = {}
+        for key, result in self.results.items():
+            if key.split("/")[0] in ("list", "tar", "targz", "tarzst", "zip"):
+                for s in result["samples"].get("sendense", []):
+                    peaks[key] = max(peaks.get(key, 0), s.get("worker_peak", 0) / 1024)
+        if not peaks:
+            self.rows.append(("worker's peak memory after listings and archives", "≤ 12 MiB", "not measured", None))
+            return
+        worst = max(peaks, key=peaks.get)
+        self.rows.append(("worker's peak memory after listings and archives", "≤ 12 MiB", f"{peaks[worst]:.1f} MiB ({worst})",
+                          peaks[worst] <= 12))
+
+
+def per_entry(result):
+    """Time an entry of the largest directory against the middle one's."""
+    sizes = sorted(result["samples"], key=int)
+    small, large = sizes[-2:]
+    return (median(result, large) / int(large)) / (median(result, small) / int(small))
+
+
+def judge(results, filesystems, lengths):
+    g = Goals(results)
+    for fs in filesystems:
+        g.times(f"image file → root listing, {fs}, warm", f"open/{fs}/warm", PEER[fs], 4)
+    longest = f"chain-{lengths[-1]}"
+    g.at_most(f"POST mount → listed, chain of full + {lengths[-1]}, against a single image", "mount/lengths/warm",
+              lambda r: 1 / ratio(r, "single", ours=longest), 1.5, " ×", 2)
+    g.at_most(f"POST mount → listed, chain of full + {lengths[-1]}", "mount/lengths/warm", lambda r: 1e3 * median(r, longest), 10, " ms")
+    for fs in filesystems:
+        g.times(f"list the large directory with everything, {fs}, warm", f"list/{fs}/warm", PEER[fs], 20 if fs == "ntfs" else 4)
+    for fs in filesystems:
+        g.times(f"large file over HTTP, {fs}, warm", f"file/{fs}/warm", PEER[fs], 2)
+        if fs != "ntfs":
+            g.times(f"… against direct I/O, {fs}", f"file/{fs}/warm", DIRECT, 1.3)
+        g.times(f"… against dd | cat, {fs}", f"file/{fs}/warm", FLOOR, 1)
+    g.times("whole image, zlib", "image/zlib/warm", "qemu-img convert to nowhere", 2.5)
+    g.times("whole image, zstd", "image/zstd/warm", "qemu-img convert to nowhere", 1.5)
+    g.times("documents as tar, image compressed with zlib", "tar/ext4-zlib/warm", PEER["ext4"], 10)
+    g.times("documents as tar, image compressed with zstd", "tar/ext4-zstd/warm", PEER["ext4"], 4)
+    for fs in filesystems:
+        g.times(f"documents as tar, {fs}, warm", f"tar/{fs}/warm", PEER[fs], 4)
+    for key, party in (("targz/ext4/warm", "peer, tar | gzip -6"), ("zip/ext4/warm", "peer, zip -6")):
+        what = "tar.gz" if key.startswith("targz") else "zip"
+        g.times(f"documents as {what}", key, party, 10)
+        g.at_most(f"… size of the {what} against the peer's", key,
+                  lambda r, p=party: median(r, "sendense", "bytes") / median(r, p, "bytes"), 1.1, " ×", 3)
+    g.worker_memory()
+    g.at_most("mounts open at once, memory of all", "memory/mounts/warm",
+              lambda r: median(r, "sendense", "pss") / (1 << 20), 8, " GiB", 2)
+
+    def busy(r):
+        return next(p for p in r["samples"] if p != "alone")
+    g.at_most("errors while many clients download", "load/clients/warm",
+              lambda r: sum(s["errors"] for s in r["samples"][busy(r)]), 0, "", 0)
+    g.judge("p99 of a listing then", "< 50 ms", "load/clients/warm", lambda r: median(r, busy(r), "p99_ms"), lambda v: v < 50,
+            lambda v: f"{v:.1f} ms")
+    g.at_most("listing linear: time an entry, largest to middle directory", "growth/list/warm", per_entry, 1.2, " ×", 2)
+    g.at_most("archive linear: time an entry, largest to middle directory", "growth/tar/warm", per_entry, 1.2, " ×", 2)
+    g.at_most("open independent of the disk's size: 128 × as large", "mount/lengths/warm",
+              lambda r: 1 / ratio(r, "single", ours="huge"), 1.2, " ×", 2)
+    return g.rows
