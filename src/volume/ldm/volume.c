@@ -27,49 +27,47 @@ const char *ldm_volume_title(const struct ldm_volume *v)
 
 /* --- Looking up ------------------------------------------------------------------------------------------------------ */
 
-const struct ldm_component *ldm_components_of(const struct ldm_db *db, uint64_t volume, unsigned *ret_count)
+/* The place of the first thing whose number at `field` is not below key, in a list sorted by that. */
+static unsigned first_at(const void *list, unsigned count, size_t each, size_t field, uint64_t key)
 {
-	unsigned lo = 0, hi = db->component_count, n = 0;
+	unsigned lo = 0, hi = count;
 	while (lo < hi) {
 		unsigned mid = lo + (hi - lo) / 2;
-		if (db->components[mid].volume < volume)
+		uint64_t v;
+		memcpy(&v, (const char *)list + mid * each + field, sizeof(v));
+		if (v < key)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	while (lo + n < db->component_count && db->components[lo + n].volume == volume)
+	return lo;
+}
+
+const struct ldm_component *ldm_components_of(const struct ldm_db *db, uint64_t volume, unsigned *ret_count)
+{
+	const struct ldm_component *list = db->components;
+	unsigned at = first_at(list, db->component_count, sizeof(*list), offsetof(struct ldm_component, volume), volume), n = 0;
+	while (at + n < db->component_count && list[at + n].volume == volume)
 		n++;
 	*ret_count = n;
-	return n > 0 ? &db->components[lo] : NULL;
+	return n > 0 ? &list[at] : NULL;
 }
 
 const struct ldm_extent *ldm_extents_of(const struct ldm_db *db, uint64_t component, unsigned *ret_count)
 {
-	unsigned lo = 0, hi = db->extent_count, n = 0;
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (db->extents[mid].component < component)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	while (lo + n < db->extent_count && db->extents[lo + n].component == component)
+	const struct ldm_extent *list = db->extents;
+	unsigned at = first_at(list, db->extent_count, sizeof(*list), offsetof(struct ldm_extent, component), component), n = 0;
+	while (at + n < db->extent_count && list[at + n].component == component)
 		n++;
 	*ret_count = n;
-	return n > 0 ? &db->extents[lo] : NULL;
+	return n > 0 ? &list[at] : NULL;
 }
 
 const struct ldm_disk_record *ldm_disk_of(const struct ldm_db *db, uint64_t id)
 {
-	unsigned lo = 0, hi = db->disk_count;
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (db->disks[mid].id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < db->disk_count && db->disks[lo].id == id ? &db->disks[lo] : NULL;
+	const struct ldm_disk_record *list = db->disks;
+	unsigned at = first_at(list, db->disk_count, sizeof(*list), offsetof(struct ldm_disk_record, id), id);
+	return at < db->disk_count && list[at].id == id ? &list[at] : NULL;
 }
 
 /* --- What cannot be trusted, what is missing ---------------------------------------------------------------------------- */
