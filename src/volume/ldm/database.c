@@ -23,7 +23,7 @@ struct toc {
 	uint64_t start, count;           /* of "config": sectors in the private region */
 };
 
-/* --- TOCBLOCK ------------------------------------------------------------------------------------------------------- */
+/* --- TOCBLOCK ----------------------------------------------------------------------------------------------------- */
 
 static bool toc_decode(const uint8_t p[LDM_BLOCK], struct toc *t)
 {
@@ -77,11 +77,12 @@ static int toc_read(struct ldm_disk *d, struct toc *best, struct err *e)
 		found |= r > 0;
 	}
 	if (!found)
-		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "the table of contents of the dynamic disk's database is damaged");
+		return err_set(e, ERR_VOLUME_CORRUPT, "ldm",
+		               "the table of contents of the dynamic disk's database is damaged");
 	return 0;
 }
 
-/* --- VMDB ----------------------------------------------------------------------------------------------------------- */
+/* --- VMDB --------------------------------------------------------------------------------------------------------- */
 
 static int vmdb_decode(const struct ldm_disk *d, const uint8_t p[VMDB_BYTES], uint64_t limit, struct ldm_vmdb *m,
                        struct err *e)
@@ -89,20 +90,23 @@ static int vmdb_decode(const struct ldm_disk *d, const uint8_t p[VMDB_BYTES], ui
 	char group[LDM_GUID_MAX];
 	unsigned major = get_be16(p + 0x12);
 	if (memcmp(p, "VMDB", 4) != 0)
-		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "the database of the dynamic disk is damaged: it has no head");
+		return err_set(e, ERR_VOLUME_CORRUPT, "ldm",
+		               "the database of the dynamic disk is damaged: it has no head");
 	if (major != VMDB_MAJOR)
 		return err_set(e, ERR_VOLUME_UNSUPPORTED, "ldm",
 		               "a dynamic disk with a database of version %u.%u: no reader for it in this version", major,
 		               get_be16(p + 0x14));
 	if (!ldm_guid_text(group, p + 0x35, 64) || strcmp(group, d->group) != 0)
-		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "the database of the dynamic disk is that of another disk group");
+		return err_set(e, ERR_VOLUME_CORRUPT, "ldm",
+		               "the database of the dynamic disk is that of another disk group");
 	uint64_t slots = get_be32(p + 4);
 	m->slot_size = get_be32(p + 8);
 	m->slot_off = get_be32(p + 12);
 	m->status = get_be16(p + 0x10);
 	m->committed = get_be64(p + 0x75);
 	if (m->slot_size < LDM_VBLK_MIN || m->slot_size > LDM_VBLK_MAX || m->slot_off < VMDB_BYTES || m->slot_off > limit)
-		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "the database of the dynamic disk has records of impossible size or place");
+		return err_set(e, ERR_VOLUME_CORRUPT, "ldm",
+		               "the database of the dynamic disk has records of impossible size or place");
 	/* The head counts as the first slots. */
 	uint64_t bytes = min_u64(slots * m->slot_size, limit);
 	m->slots = bytes > m->slot_off ? (uint32_t)((bytes - m->slot_off) / m->slot_size) : 0;
@@ -119,12 +123,14 @@ int ldm_vmdb_read(struct ldm_disk *d, struct err *e)
 		return r;
 	uint64_t sectors = d->private_region.len / d->sector;
 	if (!range_inside(toc.start, toc.count, sectors) || toc.count > LDM_CONFIG_MAX / d->sector)
-		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "the dynamic disk's database has an impossible place or size");
+		return err_set(e, ERR_VOLUME_CORRUPT, "ldm",
+		               "the dynamic disk's database has an impossible place or size");
 	struct ldm_vmdb m = {.off = d->private_region.off + toc.start * d->sector};
 	uint64_t limit = toc.count * d->sector;
 	uint8_t p[VMDB_BYTES];
 	if (limit < sizeof(p) || !range_inside(m.off, limit, d->blk->size))
-		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "the dynamic disk's database lies beyond the end of the disk");
+		return err_set(e, ERR_VOLUME_CORRUPT, "ldm",
+		               "the dynamic disk's database lies beyond the end of the disk");
 	r = blk_read(d->blk, m.off, p, sizeof(p), e);
 	if (r == 0)
 		r = vmdb_decode(d, p, limit, &m, e);
@@ -135,7 +141,7 @@ int ldm_vmdb_read(struct ldm_disk *d, struct err *e)
 	return 0;
 }
 
-/* --- VBLKs ------------------------------------------------------------------------------------------------------------ */
+/* --- VBLKs -------------------------------------------------------------------------------------------------------- */
 
 struct fragment {
 	uint32_t group;
@@ -211,7 +217,7 @@ static int join_all(struct reader *r, struct err *e)
 	return err;
 }
 
-/* --- The whole ---------------------------------------------------------------------------------------------------------- */
+/* --- The whole ---------------------------------------------------------------------------------------------------- */
 
 #define COMPARE(x, y)                                                                              \
 	do {                                                                                       \

@@ -157,7 +157,8 @@ int ldm_header_read(struct ldm_disk *d, struct err *e)
 	if (r < 0)
 		return r;
 	if (h.major != KNOWN_VERSION)
-		return err_set(e, ERR_VOLUME_UNSUPPORTED, "ldm", "a dynamic disk of version %u.%u: no reader for it in this version",
+		return err_set(e, ERR_VOLUME_UNSUPPORTED, "ldm",
+		               "a dynamic disk of version %u.%u: no reader for it in this version",
 		               h.major, h.minor);
 	memcpy(d->uuid, h.disk.uuid, sizeof(d->uuid));
 	memcpy(d->group, h.disk.group, sizeof(d->group));

@@ -32,7 +32,7 @@ static void explain(const struct gather *g, const struct ldm_disk *d, const char
 	}
 }
 
-/* --- Disks -------------------------------------------------------------------------------------------------------------- */
+/* --- Disks -------------------------------------------------------------------------------------------------------- */
 
 /* The disk of a member, or the next free one. */
 static struct ldm_disk *disk_of_member(struct gather *g, const struct volume_member *m)
@@ -57,7 +57,8 @@ static int read_disk(struct gather *g, struct ldm_disk *d, struct err *e)
 	if (r < 0 && !raid_may_retry(e))
 		return r;
 	if (d->copies_bad > 0)
-		volume_set_warn(g->set, "dynamic disk of volume %u: %u of %u copies of its header and its table of contents are damaged "
+		volume_set_warn(g->set,
+		                "dynamic disk of volume %u: %u of %u copies of its header and its table of contents are damaged "
 		                "or missing", d->member->number, d->copies_bad, d->copies);
 	if (r == 0)
 		return 1;
@@ -103,7 +104,7 @@ static int read_disks(struct gather *g, struct err *e)
 	return 0;
 }
 
-/* --- The database of a group ------------------------------------------------------------------------------------------------ */
+/* --- The database of a group -------------------------------------------------------------------------------------- */
 
 static bool newer(const struct ldm_vmdb *a, const struct ldm_vmdb *b)
 {
@@ -132,7 +133,8 @@ static void warn_about_ages(const struct gather *g, const struct ldm_group *grou
 		const struct ldm_disk *d = &g->disks[i];
 		if (!d->has_vmdb || strcmp(d->group, best->group) != 0 || d->vmdb.committed == best->vmdb.committed)
 			continue;
-		volume_set_warn(group->set, "disk group %s: its disks have databases of different age (transactions %" PRIu64
+		volume_set_warn(group->set,
+		                "disk group %s: its disks have databases of different age (transactions %" PRIu64
 		                " and %" PRIu64 "): that of volume %u is used", group->name, best->vmdb.committed,
 		                d->vmdb.committed, best->member->number);
 		return;
@@ -143,14 +145,18 @@ static void warn_about_database(const struct ldm_group *group, const struct ldm_
 {
 	const struct ldm_db *db = &group->db;
 	if (db->damaged > 0)
-		volume_set_warn(group->set, "disk group %s: records of the database are damaged or missing; volumes may be missing too",
+		volume_set_warn(group->set,
+		                "disk group %s: records of the database are damaged or missing; volumes may be missing too",
 		                group->name);
 	if (db->unknown > 0)
-		volume_set_warn(group->set, "disk group %s: the database has records of a kind that is not known", group->name);
+		volume_set_warn(group->set,
+		                "disk group %s: the database has records of a kind that is not known", group->name);
 	if (best->vmdb.status == LDM_STALE)
-		volume_set_warn(group->set, "disk group %s: the only copy of the database calls itself out of date", group->name);
+		volume_set_warn(group->set,
+		                "disk group %s: the only copy of the database calls itself out of date", group->name);
 	if (best->vmdb.status == LDM_CHANGE || best->vmdb.status == LDM_COMMIT || best->vmdb.status == LDM_ABORT)
-		volume_set_warn(group->set, "disk group %s: its database was being changed: volumes are shown as %s the change",
+		volume_set_warn(group->set,
+		                "disk group %s: its database was being changed: volumes are shown as %s the change",
 		                group->name, best->vmdb.status == LDM_COMMIT ? "after" : "before");
 }
 
@@ -212,7 +218,7 @@ static void match_disks(const struct gather *g, const char *uuid, struct ldm_gro
 	}
 }
 
-/* --- Children ------------------------------------------------------------------------------------------------------------------ */
+/* --- Children ----------------------------------------------------------------------------------------------------- */
 
 /* The member that an extent begins in; the first one of its disk where none holds it. */
 static unsigned member_of(const struct gather *g, const struct ldm_disk *d, const struct ldm_extent *x)
@@ -220,8 +226,8 @@ static unsigned member_of(const struct gather *g, const struct ldm_disk *d, cons
 	uint64_t at = d->data.off + x->start;
 	for (unsigned i = 0; i < g->member_count; i++) {
 		const struct volume_member *m = &g->members[i];
-		if (m->disk == d->blk && m != d->metadata && range_inside(m->volume->offset, m->volume->size, UINT64_MAX) &&
-		    at >= m->volume->offset && at - m->volume->offset < m->volume->size)
+		if (m->disk == d->blk && m != d->metadata && at >= m->volume->offset &&
+		    at - m->volume->offset < m->volume->size)
 			return m->number;
 	}
 	return d->member->number;

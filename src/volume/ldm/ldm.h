@@ -36,7 +36,7 @@ enum {
 
 extern const struct volume_layer volume_ldm_layer;
 
-/* --- A disk and its copy of the database (header.c, database.c) ------------------------------------------------------ */
+/* --- A disk and its copy of the database (header.c, database.c) --------------------------------------------------- */
 
 /* VMDB, the head of the database. */
 struct ldm_vmdb {
@@ -85,7 +85,7 @@ bool ldm_guid_text(char to[LDM_GUID_MAX], const uint8_t *p, size_t len);
 /* PRIVHEAD and TOCBLOCK: the sum of all bytes but those of the sum itself. */
 bool ldm_sum_good(const uint8_t p[LDM_BLOCK]);
 
-/* --- Records (record.c) ---------------------------------------------------------------------------------------------------
+/* --- Records (record.c) ------------------------------------------------------------------------------------------
  *
  * Ids are those of the database, unique among the records of a kind; each struct begins with it. */
 
@@ -149,7 +149,7 @@ int ldm_record_add(struct ldm_db *db, const uint8_t *p, size_t len, bool committ
 int ldm_db_load(const struct ldm_disk *d, struct ldm_db *ret, struct err *e);
 void ldm_db_free(struct ldm_db *db);
 
-/* --- Volumes (volume.c) ---------------------------------------------------------------------------------------------------- */
+/* --- Volumes (volume.c) ------------------------------------------------------------------------------------------- */
 
 struct ldm_group {
 	struct volume_set *set;

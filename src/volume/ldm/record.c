@@ -32,7 +32,7 @@ enum {
 	BINARY_GUID = 16,
 };
 
-/* --- Fields ---------------------------------------------------------------------------------------------------------- */
+/* --- Fields ------------------------------------------------------------------------------------------------------- */
 
 static const uint8_t *var_bytes(struct rdr *r, size_t *ret_len)
 {
@@ -86,7 +86,7 @@ static uint64_t bytes_of(struct rdr *r, uint64_t blocks)
 	return r->bad ? 0 : blocks * LDM_BLOCK;
 }
 
-/* --- Records: rdr stands behind the record's head --------------------------------------------------------------------- */
+/* --- Records: rdr stands behind the record's head ----------------------------------------------------------------- */
 
 static void volume_decode(struct rdr *r, unsigned flags, struct ldm_volume *v)
 {
@@ -170,7 +170,7 @@ static void disk_decode(struct rdr *r, unsigned type, struct ldm_disk_record *d)
 	d->detached = rdr_be32(r) & DISK_BAD;
 }
 
-/* --- Into the database ------------------------------------------------------------------------------------------------- */
+/* --- Into the database -------------------------------------------------------------------------------------------- */
 
 /* list_at: the address of a list of db, for things of size `each`. A thing that was not all there is counted instead. */
 static int keep(struct ldm_db *db, const struct rdr *r, void *list_at, unsigned *count, unsigned *cap, const void *thing,
@@ -236,7 +236,8 @@ int ldm_record_add(struct ldm_db *db, const uint8_t *p, size_t len, bool committ
 		return 0;
 	}
 	if (db->volume_count + db->component_count + db->extent_count + db->disk_count == LDM_RECORDS_MAX)
-		return err_set(e, ERR_VOLUME_UNSUPPORTED, "ldm", "the database of the dynamic disk has more than %d records",
+		return err_set(e, ERR_VOLUME_UNSUPPORTED, "ldm",
+		               "the database of the dynamic disk has more than %d records",
 		               LDM_RECORDS_MAX);
 	struct rdr body = rdr_init(p + r.off, size);
 	return add(db, &body, type, flags, e);

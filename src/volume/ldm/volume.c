@@ -1,5 +1,5 @@
-/* From records to bytes. A volume has components, each a whole copy of it; a component is one column of extents behind each
- * other, or several, striped, with or without parity. */
+/* From records to bytes. A volume has components, each a whole copy of it; a component is one column of extents behind
+ * each other, or several, striped, with or without parity. */
 #include "volume/ldm/ldm.h"
 
 #include "base/bytes.h"
@@ -25,7 +25,7 @@ const char *ldm_volume_title(const struct ldm_volume *v)
 	return v->hint[0] ? v->hint : v->name;
 }
 
-/* --- Looking up ------------------------------------------------------------------------------------------------------ */
+/* --- Looking up --------------------------------------------------------------------------------------------------- */
 
 /* The place of the first thing whose number at `field` is not below key, in a list sorted by that. */
 static unsigned first_at(const void *list, unsigned count, size_t each, size_t field, uint64_t key)
@@ -46,7 +46,7 @@ static unsigned first_at(const void *list, unsigned count, size_t each, size_t f
 const struct ldm_component *ldm_components_of(const struct ldm_db *db, uint64_t volume, unsigned *ret_count)
 {
 	const struct ldm_component *list = db->components;
-	unsigned at = first_at(list, db->component_count, sizeof(*list), offsetof(struct ldm_component, volume), volume), n = 0;
+	unsigned n = 0, at = first_at(list, db->component_count, sizeof(*list), offsetof(struct ldm_component, volume), volume);
 	while (at + n < db->component_count && list[at + n].volume == volume)
 		n++;
 	*ret_count = n;
@@ -56,7 +56,7 @@ const struct ldm_component *ldm_components_of(const struct ldm_db *db, uint64_t 
 const struct ldm_extent *ldm_extents_of(const struct ldm_db *db, uint64_t component, unsigned *ret_count)
 {
 	const struct ldm_extent *list = db->extents;
-	unsigned at = first_at(list, db->extent_count, sizeof(*list), offsetof(struct ldm_extent, component), component), n = 0;
+	unsigned n = 0, at = first_at(list, db->extent_count, sizeof(*list), offsetof(struct ldm_extent, component), component);
 	while (at + n < db->extent_count && list[at + n].component == component)
 		n++;
 	*ret_count = n;
@@ -70,7 +70,7 @@ const struct ldm_disk_record *ldm_disk_of(const struct ldm_db *db, uint64_t id)
 	return at < db->disk_count && list[at].id == id ? &list[at] : NULL;
 }
 
-/* --- What cannot be trusted, what is missing ---------------------------------------------------------------------------- */
+/* --- What cannot be trusted, what is missing ---------------------------------------------------------------------- */
 
 /* A disk that was away while the others went on. */
 static bool disk_stale(const struct ldm_group *g, const struct ldm_disk_record *d)
@@ -99,7 +99,7 @@ struct missing {
 	uint64_t ids[NAMED_MAX];
 	unsigned count;          /* of ids */
 	bool more;
-	char text[VOLUME_TEXT_MAX];
+	char text[NAMED_MAX * (LDM_NAME_MAX + LDM_GUID_MAX + 5)];
 };
 
 static void missing_add(struct missing *m, const struct ldm_disk_record *d)
@@ -113,7 +113,8 @@ static void missing_add(struct missing *m, const struct ldm_disk_record *d)
 		return;
 	}
 	size_t used = strlen(m->text);
-	(void)snprintf(m->text + used, sizeof(m->text) - used, "%s%.20s (%s)", m->count > 0 ? ", " : "", d->name, d->uuid);
+	(void)snprintf(m->text + used, sizeof(m->text) - used, "%s%s (%s)", m->count > 0 ? ", " : "", d->name,
+	               d->uuid);
 	m->ids[m->count++] = d->id;
 }
 
@@ -133,21 +134,24 @@ static void missing_of(const struct ldm_group *g, const struct ldm_volume *v, st
 	}
 }
 
-/* --- Extents and columns --------------------------------------------------------------------------------------------------- */
+/* --- Extents and columns ------------------------------------------------------------------------------------------ */
 
 static int extent_open(const struct ldm_group *g, const struct ldm_extent *x, struct blk **ret, struct err *e)
 {
 	const struct ldm_disk_record *record = ldm_disk_of(&g->db, x->disk);
 	if (!record)
-		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "partition %s lies on a disk that the database does not have", x->name);
+		return err_set(e, ERR_VOLUME_CORRUPT, "ldm",
+		               "partition %s lies on a disk that the database does not have", x->name);
 	const struct ldm_disk *d = record->present;
 	if (!d)
 		return err_set(e, ERR_VOLUME_INCOMPLETE, "ldm", "disk %s is missing", record->name);
 	if (!range_inside(x->start, x->size, d->data.len))
-		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "partition %s lies outside the public region of disk %s", x->name,
+		return err_set(e, ERR_VOLUME_CORRUPT, "ldm",
+		               "partition %s lies outside the public region of disk %s", x->name,
 		               record->name);
 	if (!range_inside(d->data.off + x->start, x->size, d->blk->size))
-		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "partition %s lies beyond the end of disk %s", x->name, record->name);
+		return err_set(e, ERR_VOLUME_CORRUPT, "ldm",
+		               "partition %s lies beyond the end of disk %s", x->name, record->name);
 	return blk_slice_open(d->blk, d->data.off + x->start, x->size, ret, e);
 }
 
@@ -191,7 +195,8 @@ static int split_columns(const struct ldm_group *g, const struct ldm_component *
 		now->count++;
 	}
 	if (!good || n != wanted)
-		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "the database does not have all partitions of the volume, or they overlap");
+		return err_set(e, ERR_VOLUME_CORRUPT, "ldm",
+		               "the database does not have all partitions of the volume, or they overlap");
 	for (unsigned i = 0; i < n; i++)
 		columns[i].stale = extents_stale(g, columns[i].extents, columns[i].count);
 	return (int)n;
@@ -218,7 +223,7 @@ static void warn_of_loss(const struct ldm_group *g, const struct ldm_volume *v, 
 	err_clear(e);
 }
 
-/* --- Components --------------------------------------------------------------------------------------------------------------- */
+/* --- Components --------------------------------------------------------------------------------------------------- */
 
 /* A stale column is as good as none while the others are enough. */
 static int raid5_open(const struct ldm_group *g, const struct ldm_volume *v, const struct ldm_component *c,
@@ -246,13 +251,14 @@ static int raid5_open(const struct ldm_group *g, const struct ldm_volume *v, con
 		members[first_stale] = NULL;
 	int r = raid_parity_open(members, n, &geometry, v->size, ret, e);
 	if (r == 0 && missing + stale > 0 && v->crashed)
-		volume_set_warn(g->set, "dynamic volume %s was not shut down cleanly: what is computed from its parity may be wrong",
+		volume_set_warn(g->set,
+		                "dynamic volume %s was not shut down cleanly: what is computed from its parity may be wrong",
 		                ldm_volume_title(v));
 	return r;
 }
 
-static int striped_open(const struct ldm_volume *v, const struct ldm_component *c, const struct column *columns, unsigned n,
-                        struct blk **ret, struct err *e)
+static int striped_open(const struct ldm_volume *v, const struct ldm_component *c, const struct column *columns,
+                        unsigned n, struct blk **ret, struct err *e)
 {
 	struct blk *members[LDM_COLUMNS_MAX];
 	if (!fits(v->size, smallest(columns, n) / c->chunk * c->chunk, n))
@@ -301,7 +307,8 @@ static int component_open(const struct ldm_group *g, const struct ldm_volume *v,
                           struct blk **ret, struct err *e)
 {
 	if (c->layout < LDM_STRIPE || c->layout > LDM_RAID5)
-		return err_set(e, ERR_VOLUME_UNSUPPORTED, "ldm", "a layout of kind %u: no reader for it in this version", c->layout);
+		return err_set(e, ERR_VOLUME_UNSUPPORTED, "ldm",
+		               "a layout of kind %u: no reader for it in this version", c->layout);
 	struct column columns[LDM_COLUMNS_MAX] = {0};
 	int n = split_columns(g, c, columns, e);
 	if (n < 0)
@@ -314,11 +321,11 @@ static int component_open(const struct ldm_group *g, const struct ldm_volume *v,
 	return r;
 }
 
-/* --- Volumes ------------------------------------------------------------------------------------------------------------------ */
+/* --- Volumes ------------------------------------------------------------------------------------------------------ */
 
 /* Opens the copies that are (or are not) stale, behind those that are there. */
-static int open_copies(const struct ldm_group *g, const struct ldm_volume *v, const struct ldm_component *c, unsigned count,
-                       bool stale, struct blk **members, unsigned *ret_n, struct err *e)
+static int open_copies(const struct ldm_group *g, const struct ldm_volume *v, const struct ldm_component *c,
+                       unsigned count, bool stale, struct blk **members, unsigned *ret_n, struct err *e)
 {
 	for (unsigned i = 0; i < count; i++) {
 		if (component_stale(g, &c[i]) != stale)
@@ -334,8 +341,8 @@ static int open_copies(const struct ldm_group *g, const struct ldm_volume *v, co
 	return 0;
 }
 
-static int mirror_open(const struct ldm_group *g, const struct ldm_volume *v, const struct ldm_component *c, unsigned count,
-                       struct blk **ret, struct err *e)
+static int mirror_open(const struct ldm_group *g, const struct ldm_volume *v, const struct ldm_component *c,
+                       unsigned count, struct blk **ret, struct err *e)
 {
 	struct blk *members[LDM_COMPONENTS_MAX] = {0};
 	unsigned n = 0, stale = 0;
@@ -346,13 +353,15 @@ static int mirror_open(const struct ldm_group *g, const struct ldm_volume *v, co
 	if (r == 0 && !good)
 		r = open_copies(g, v, c, count, true, members, &n, e);
 	else if (r == 0 && stale > 0)
-		volume_set_warn(g->set, "dynamic volume %s: a copy that missed writes is left out", ldm_volume_title(v));
+		volume_set_warn(g->set,
+		                "dynamic volume %s: a copy that missed writes is left out", ldm_volume_title(v));
 	if (r == 0 && n == 0)
 		r = err_set(e, ERR_VOLUME_INCOMPLETE, "ldm", "no copy of the mirrored volume can be read");
 	else if (r == 0)
 		r = raid_mirror_open(members, n, v->size, ret, e);
 	if (r == 0 && !good)
-		volume_set_warn(g->set, "dynamic volume %s: only copies that missed writes are there: what is read may be old",
+		volume_set_warn(g->set,
+		                "dynamic volume %s: only copies that missed writes are there: what is read may be old",
 		                ldm_volume_title(v));
 	for (unsigned i = 0; i < n; i++)
 		blk_unref(members[i]);
@@ -366,11 +375,13 @@ static int open_any(const struct ldm_group *g, const struct ldm_volume *v, struc
 	if (count == 0)
 		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "the database does not say where the volume lies");
 	if (count > LDM_COMPONENTS_MAX)
-		return err_set(e, ERR_VOLUME_UNSUPPORTED, "ldm", "a volume of %u copies: 1 to %d can be read", count, LDM_COMPONENTS_MAX);
+		return err_set(e, ERR_VOLUME_UNSUPPORTED, "ldm",
+		               "a volume of %u copies: 1 to %d can be read", count, LDM_COMPONENTS_MAX);
 	if (v->size == 0)
 		return err_set(e, ERR_VOLUME_CORRUPT, "ldm", "a volume without size");
 	if (count < v->components)
-		volume_set_warn(g->set, "dynamic volume %s: %u of %u copies are in the database", ldm_volume_title(v), count,
+		volume_set_warn(g->set,
+		                "dynamic volume %s: %u of %u copies are in the database", ldm_volume_title(v), count,
 		                v->components);
 	return count == 1 ? component_open(g, v, c, ret, e) : mirror_open(g, v, c, count, ret, e);
 }
@@ -382,7 +393,8 @@ int ldm_volume_open(const struct ldm_group *g, const struct ldm_volume *v, struc
 	const char *more = m.more ? " and others" : "";
 	int r = open_any(g, v, ret, e);
 	if (r == 0 && m.count > 0)
-		volume_set_warn(g->set, "dynamic volume %s is degraded: missing of disk group %s: %s%s", ldm_volume_title(v), g->name,
+		volume_set_warn(g->set,
+		                "dynamic volume %s is degraded: missing of disk group %s: %s%s", ldm_volume_title(v), g->name,
 		                m.text, more);
 	if (r < 0 && e->code == ERR_VOLUME_INCOMPLETE && m.count > 0) {
 		err_clear(e);
