@@ -89,5 +89,13 @@ int cli_stat(const struct image_args *a);
 int cli_cat(const struct image_args *a);
 int cli_tar(const struct image_args *a);
 int cli_manifest(const struct image_args *a);
+int cli_dump(const struct image_args *a);
+
+/* --- take.c, dump.c --- */
+
+/* All of it to standard output; ERR_CANCELLED where that cannot be. */
+int cli_write_all(const uint8_t *p, size_t len, struct err *e);
+/* What session_dump() gives, to standard output. */
+int cli_dump_copy(struct stream *st, struct err *e);
 
 #endif

@@ -23,6 +23,7 @@ static const struct command commands[] = {
 	{"cat", cli_cat, "v", 1, "cat [--volume N] IMAGES PATH"},
 	{"tar", cli_tar, "vf", 1, "tar [--volume N] [--format tar|tar.gz|tar.zst|zip] IMAGES PATH"},
 	{"manifest", cli_manifest, "v", -1, "manifest [--volume N] IMAGES [PATH]"},
+	{"dump", cli_dump, "v", 0, "dump [--volume N] IMAGES"},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -1,4 +1,4 @@
-/* cat, tar, manifest: streams to standard output. */
+/* cat, tar, manifest, dump: streams to standard output. */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 enum { CHUNK = 256 << 10 };
 
-static int write_all(const uint8_t *p, size_t len, struct err *e)
+int cli_write_all(const uint8_t *p, size_t len, struct err *e)
 {
 	while (len > 0) {
 		ssize_t n = write(STDOUT_FILENO, p, len);
@@ -32,15 +32,16 @@ static int copy_stream(struct stream *st, struct err *e)
 		ssize_t n = stream_read_wait(st, chunk, CHUNK, e);
 		if (n <= 0)
 			return (int)n;
-		int r = write_all(chunk, (size_t)n, e);
+		int r = cli_write_all(chunk, (size_t)n, e);
 		if (r < 0)
 			return r;
 	}
 }
 
+typedef int begin_fn(struct session *s, const struct image_args *a, struct stream **ret, struct err *e);
+
 /* Opens the image, begins a stream, copies it out. */
-static int take(const struct image_args *a, int (*begin)(struct session *s, const struct image_args *a,
-                                                          struct stream **ret, struct err *e))
+static int take(const struct image_args *a, begin_fn *begin, int (*copy)(struct stream *st, struct err *e))
 {
 	struct err e = ERR_INIT;
 	struct chain c;
@@ -50,7 +51,7 @@ static int take(const struct image_args *a, int (*begin)(struct session *s, cons
 		cli_say("warning: %s", c.opened.warnings[i]);
 	struct stream *st = NULL;
 	int status = CLI_OK;
-	if (begin(c.session, a, &st, &e) < 0 || copy_stream(st, &e) < 0) {
+	if (begin(c.session, a, &st, &e) < 0 || copy(st, &e) < 0) {
 		status = e.code == ERR_CANCELLED ? CLI_SOME_FAILED : cli_fail(&e);
 		if (e.code == ERR_CANCELLED)
 			cli_say("%s", e.msg);
@@ -76,7 +77,7 @@ static int begin_cat(struct session *s, const struct image_args *a, struct strea
 
 int cli_cat(const struct image_args *a)
 {
-	return take(a, begin_cat);
+	return take(a, begin_cat, copy_stream);
 }
 
 static int begin_tar(struct session *s, const struct image_args *a, struct stream **ret, struct err *e)
@@ -101,7 +102,7 @@ int cli_tar(const struct image_args *a)
 		cli_say("an archive is not for a terminal: redirect it into a file or a pipe");
 		return CLI_USAGE;
 	}
-	return take(a, begin_tar);
+	return take(a, begin_tar, copy_stream);
 }
 
 static int begin_manifest(struct session *s, const struct image_args *a, struct stream **ret, struct err *e)
@@ -111,5 +112,23 @@ static int begin_manifest(struct session *s, const struct image_args *a, struct 
 
 int cli_manifest(const struct image_args *a)
 {
-	return take(a, begin_manifest);
+	return take(a, begin_manifest, copy_stream);
+}
+
+static int begin_dump(struct session *s, const struct image_args *a, struct stream **ret, struct err *e)
+{
+	return session_dump(s, a->volume, ret, e);
+}
+
+int cli_dump(const struct image_args *a)
+{
+	if (isatty(STDOUT_FILENO)) {
+		cli_say("a disk is not for a terminal: redirect it into a file or a pipe");
+		return CLI_USAGE;
+	}
+	if (a->volume == 0 && a->chain.image_count > 1) {
+		cli_say("of several disks one is dumped at a time: name it alone, or a volume with --volume");
+		return CLI_USAGE;
+	}
+	return take(a, begin_dump, cli_dump_copy);
 }

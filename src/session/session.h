@@ -160,6 +160,10 @@ struct session_list_options {
 
 int session_list(struct session *s, struct session_path at, const struct session_list_options *opt,
                  struct stream **ret, struct err *e);
+/* A volume, or (0) the one disk there is, as it lies there. The stream is a row of records, each
+ *	off u64, len u64, little endian; then len bytes
+ * in the order of `off`, without overlap. What is between them, and up to `off` of the last, whose len is 0, is zero. */
+int session_dump(struct session *s, uint32_t volume, struct stream **ret, struct err *e);
 /* len UINT64_MAX: to the end. `name`: an alternate data stream, NULL for the file itself. */
 int session_read(struct session *s, struct session_path at, const char *name, uint64_t off, uint64_t len,
                  struct stream **ret, struct err *e);

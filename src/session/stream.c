@@ -204,6 +204,14 @@ int session_read(struct session *s, struct session_path at, const char *name, ui
 	return stream_begin(s, &b, -1, ret, e);
 }
 
+int session_dump(struct session *s, uint32_t volume, struct stream **ret, struct err *e)
+{
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_DUMP, 0);
+	wire_put_u32(&b, volume);
+	return stream_begin(s, &b, -1, ret, e);
+}
+
 int session_archive(struct session *s, uint32_t volume, const struct session_path *paths, size_t path_count,
                     const char *format, unsigned threads, struct stream **ret, struct err *e)
 {

@@ -206,7 +206,7 @@ static const struct job_kind kinds[] = {
 	[WIRE_LIST] = {job_list, false},         [WIRE_READ] = {job_read, false},
 	[WIRE_ARCHIVE] = {job_archive, false},   [WIRE_MANIFEST] = {job_manifest, false},
 	[WIRE_SEARCH] = {job_search, false},     [WIRE_MEASURE] = {job_measure, false},
-	[WIRE_KEY_AREAS] = {job_key_areas, false}, [WIRE_UNLOCK] = {job_unlock, true},
+	[WIRE_KEY_AREAS] = {job_key_areas, false}, [WIRE_UNLOCK] = {job_unlock, true},      [WIRE_DUMP] = {job_dump, false},
 };
 
 static void job_run(struct job *j)

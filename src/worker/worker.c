@@ -75,7 +75,7 @@ static int greet(struct worker *w, uint8_t *buf, struct err *e)
 static bool is_stream(enum wire_type t)
 {
 	return t == WIRE_LIST || t == WIRE_READ || t == WIRE_ARCHIVE || t == WIRE_MANIFEST || t == WIRE_SEARCH ||
-	       t == WIRE_KEY_AREAS;
+	       t == WIRE_KEY_AREAS || t == WIRE_DUMP;
 }
 
 /* Takes the frame's payload and descriptors over. */

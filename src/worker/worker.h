@@ -157,6 +157,7 @@ int job_stat(struct job *j, struct err *e);              /* stat.c */
 int job_list(struct job *j, struct err *e);              /* list.c */
 int job_read(struct job *j, struct err *e);              /* read.c */
 int job_archive(struct job *j, struct err *e);           /* pack.c */
+int job_dump(struct job *j, struct err *e);              /* dump.c */
 int job_manifest(struct job *j, struct err *e);          /* manifest.c */
 int job_search(struct job *j, struct err *e);            /* search.c */
 int job_measure(struct job *j, struct err *e);           /* search.c */

@@ -88,6 +88,23 @@ is "no leave for another folder" "$(run $I ls --allow-backing "$T/b" "$T/b/passw
 is "a missing backing file" "$(run $I ls "$T/b/gone-over.qcow2" /)" 4
 like "… is named" "$(cat "$T/err")" 'gone.qcow2'
 
+# --- the disk as it is ---
+is "dump through a pipe" "$($I dump "$A" | sha256sum)" "$(sha256sum <"$T/a/e.raw")"
+$I dump "$A" >"$T/dump.raw"
+is "dump into a file" "$(sha256sum <"$T/dump.raw")" "$(sha256sum <"$T/a/e.raw")"
+ok "… has holes" [ "$(($(stat -c '%b * %B' "$T/dump.raw")))" -lt $((32 << 20)) ]
+is "dump of a volume" "$($I dump --volume 1 "$A" | sha256sum)" "$(sha256sum <"$T/a/e.raw")"
+qemu-img convert -c -O qcow2 "$T/a/e.raw" "$T/a/packed.qcow2"
+is "dump of a compressed image" "$($I dump "$T/a/packed.qcow2" | sha256sum)" "$(sha256sum <"$T/a/e.raw")"
+printf 'before' >"$T/behind"; $I dump "$A" >>"$T/behind"
+is "appended" "$(tail -c +7 "$T/behind" | sha256sum)" "$(sha256sum <"$T/a/e.raw")"
+yes old | head -c 70000000 >"$T/over"; $I dump "$A" 1<>"$T/over"
+is "over what was there" "$(head -c 67108864 "$T/over" | sha256sum)" "$(sha256sum <"$T/a/e.raw")"
+is "dump of a volume that is not there" "$(run $I dump --volume 9 "$A")" 3
+is "dump of two disks" "$(run $I dump --disk "$A" --disk "$T/a/e.raw")" 2
+is "dump takes no path" "$(run $I dump "$A" /)" 2
+rm -f "$T/dump.raw" "$T/behind" "$T/over" "$T/a/packed.qcow2"
+
 # --- broken pipes, rights ---
 $I cat "$A" /docs/numbers | head -c 10 >/dev/null; is "cat | head does not end well" "$([ "${PIPESTATUS[0]}" -ne 0 ] && echo so)" so
 $I tar "$A" / | head -c 10 >/dev/null; is "tar | head" "$([ "${PIPESTATUS[0]}" -ne 0 ] && echo so)" so
