@@ -79,7 +79,7 @@ plain_round() {
 for ((round = seed; round < seed + rounds; round++)); do
 	for kind in rock zisofs geniso mkzftree 'joliet xorriso' 'joliet geniso' plain; do
 		rm -rf "$tmp"/*
-		case $kind in rock | zisofs) tree=rock ;; geniso | mkzftree) tree=geniso ;; *) tree=joliet ;; esac
+		case $kind in rock | zisofs) tree=rock ;; geniso | mkzftree) tree=geniso ;; plain) tree=plain ;; *) tree=joliet ;; esac
 		python3 "$here/random-iso-tree" "$tmp/tree" "$round" $tree
 		ok "$kind, seed $round" ${kind%% *}_round ${kind#* }
 	done
