@@ -32,7 +32,7 @@ point mirror mirror "" img/mirror-0 img/mirror-1
 point stripe stripe "" img/stripe-0 img/stripe-1
 point mixed mixed "" img/gpt-0 img/data-1
 point alone alone "" img/data.img
-LUKS=
+LUKS= PIDS=
 if command -v cryptsetup >/dev/null && [ -x "$ENC" ]; then
 	echo 'open sesame 4471' >pw; printf 'open sesame 4471' >pw.raw
 	truncate -s $((16 * 1024 * 1024 + $(stat -c %s img/vg-1))) img/luks-1
@@ -146,6 +146,16 @@ ok "sendense mount with both disks is that mount" grep -qF "$MIXED" out
 like "it names the disks" "$(cat out)" 'disks 0,1 of mixed'
 like "and each volume's" "$(grep -E '^ +3 ' out)" '^ +3 +1 +disk +ext2 .* data '
 like "sendense mounts" "$(sendense mounts | grep -F "$MIXED")" ' 0,1 '
+
+# --- many at once ---
+api "/restore/$VG" -X DELETE >/dev/null
+for i in $(seq 8); do
+	curl -s --max-time 60 -H "Authorization: Bearer $TOKEN" -d '{"backup_id":"vg-full","disks":"all","reuse":true}' "$URL/restore/mount" >"once.$i" &
+	PIDS="$PIDS $!"
+done
+wait $PIDS
+is "eight who ask for the same get the same" "$(jq -r .mount_id once.* | sort -u | wc -l)" 1
+VG=$(jq -r .mount_id once.1)
 
 # --- the worker's life ---
 kill -9 "$(ps -o pid=,comm= --ppid "$HUB" | awk '/sendense-worker/ {print $1}' | head -1)"
