@@ -1,6 +1,6 @@
 /* For tests only: opens an image with everything in it and reads it, again and again, while the n-th allocation fails:
  *
- *	memory-torture IMAGE
+ *	memory-torture IMAGE…            the disks of one machine
  *
  * for n = 1, 2, … until a reading needs no n allocations (past DENSE in growing steps). Each reading has to say that memory
  * ran out, or see what the undisturbed one saw; and give back all it took. The linker leads the allocations of our own
@@ -52,6 +52,9 @@ void __wrap_free(void *p);
 int __wrap_vasprintf(char **ret, const char *fmt, va_list ap);
 int __wrap_asprintf(char **ret, const char *fmt, ...);
 void *__wrap_reallocarray(void *p, size_t n, size_t size);
+/* What two of them become with _FORTIFY_SOURCE. */
+int __wrap___vasprintf_chk(char **ret, int flag, const char *fmt, va_list ap);
+int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...);
 
 static bool refuse(void)
 {
@@ -122,6 +125,22 @@ void *__wrap_reallocarray(void *p, size_t n, size_t size)
 {
 	size_t all;
 	return __builtin_mul_overflow(n, size, &all) ? NULL : __wrap_realloc(p, all);
+}
+
+int __wrap___vasprintf_chk(char **ret, int flag, const char *fmt, va_list ap)
+{
+	(void)flag;
+	return __wrap_vasprintf(ret, fmt, ap);
+}
+
+int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...)
+{
+	(void)flag;
+	va_list ap;
+	va_start(ap, fmt);
+	int n = __wrap_vasprintf(ret, fmt, ap);
+	va_end(ap);
+	return n;
 }
 
 /* --- one reading ---------------------------------------------------------------------------------- */
@@ -301,15 +320,22 @@ static int open_disk(int fd, struct blk **ret, struct err *e)
 	return r < 0 ? r : image_chain_open(&layer, 1, ret, e);
 }
 
-static struct seen read_all(int fd)
+enum { DISKS_MAX = 8 };
+
+static int fds[DISKS_MAX];
+static unsigned disk_count;
+
+static struct seen read_all(void)
 {
 	struct seen s = {.hash = 14695981039346656037u, .errors = 14695981039346656037u};
 	struct err e = ERR_INIT;
-	struct blk *disk = NULL;
+	struct blk *disks[DISKS_MAX] = {0};
 	struct volume_set *set = NULL;
-	int r = open_disk(fd, &disk, &e);
+	int r = 0;
+	for (unsigned i = 0; i < disk_count && r == 0; i++)
+		r = open_disk(fds[i], &disks[i], &e);
 	if (r == 0)
-		r = volume_discover(&disk, 1, probe, NULL, &set, &e);
+		r = volume_discover(disks, disk_count, probe, NULL, &set, &e);
 	if (r < 0)
 		say_error(&s, &e);
 	for (unsigned i = 0; set && i < set->warning_count; i++)
@@ -317,18 +343,19 @@ static struct seen read_all(int fd)
 	for (unsigned i = 0; set && i < set->count; i++)
 		read_volume(&s, &set->volumes[i]);
 	volume_set_free(set);
-	blk_unref(disk);
+	for (unsigned i = 0; i < disk_count; i++)
+		blk_unref(disks[i]);
 	return s;
 }
 
-static struct seen measured(int fd, uint64_t n)
+static struct seen measured(uint64_t n)
 {
 	taken = 0;
 	fail_at = n;
 	failed = false;
 	live = 0;
 	counting = true;
-	struct seen s = read_all(fd);
+	struct seen s = read_all();
 	counting = false;
 	return s;
 }
@@ -346,23 +373,29 @@ static bool check(const struct seen *want, const struct seen *got, uint64_t n)
 
 int main(int argc, char **argv)
 {
-	int fd = argc == 2 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
-	if (fd < 0)
+	if (argc < 2 || argc - 1 > DISKS_MAX)
 		return 2;
+	for (int i = 1; i < argc; i++) {
+		int fd = open(argv[i], O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return 2;
+		fds[disk_count++] = fd;
+	}
 	/* The first reading may allocate once for all; the second is what the others are held against. */
-	(void)measured(fd, 0);
-	struct seen want = measured(fd, 0);
+	(void)measured(0);
+	struct seen want = measured(0);
 	uint64_t all = taken, done = 0, harmed = 0;
 	if (live != 0)
 		printf("%" PRId64 " allocations of an undisturbed reading were never given back\n", live);
 	harmed += live != 0;
 	for (uint64_t n = 1; n <= all && harmed < 20; n += n < DENSE ? 1 : 1 + n / DENSE, done++) {
-		struct seen got = measured(fd, n);
+		struct seen got = measured(n);
 		if (failed)
 			harmed += !check(&want, &got, n);
 	}
 	printf("%u entries, %" PRIu64 " of %" PRIu64 " allocations failed in turn, %" PRIu64 " did harm\n", want.entries, done,
 	       all, harmed);
-	(void)close(fd);
+	while (disk_count > 0)
+		(void)close(fds[--disk_count]);
 	return harmed > 0 || want.entries == 0;
 }

@@ -15,10 +15,10 @@ ln -s deep/none tree/docs/link
 ln tree/docs/numbers tree/docs/deep/same
 for i in $(seq 150); do echo "$i" >"tree/many/entry-$i-with-a-name-of-some-length"; done
 
-# survives NAME IMAGE
+# survives NAME IMAGE…
 survives() {
-	local out
-	if out=$("$check" "$2" 2>&1); then pass "$1: $out"; else flunk "$1" "$out"; fi
+	local out name=$1; shift
+	if out=$("$check" "$@" 2>&1); then pass "$name: $out"; else flunk "$name" "$out"; fi
 }
 # have NAME TOOL…: are the tools there?
 have() {
@@ -35,6 +35,15 @@ if have "ext4 in QCOW2" mke2fs qemu-img; then
 	printf 'label: gpt\nstart=2048, size=49152\n' | sfdisk -q disk.raw
 	dd if=ext.raw of=disk.raw bs=1M seek=1 conv=notrunc status=none
 	survives "ext4 in a GPT partition" disk.raw
+fi
+if have "volume managers" mke2fs python3; then
+	mke2fs -q -t ext4 -d tree small.raw 12M >/dev/null
+	python3 "$SENDENSE_SRC/tests/torture/volumes" . small.raw
+	survives "LVM" lvm-*.raw
+	survives "LVM, a disk missing" lvm-disk1.raw
+	survives "md" md-*.raw
+	survives "md, degraded" md-0.raw md-2.raw
+	survives "LDM" ldm-*.raw
 fi
 if have "XFS" mkfs.xfs; then
 	truncate -s 320M xfs.raw
