@@ -1,11 +1,13 @@
 /* Selections: several paths, prepared by a POST, fetched by a plain GET. */
 #include "api/api.h"
 
+#include "base/utf8.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATHS_BYTES_MAX = 16 << 20 };
+enum { PATHS_BYTES_MAX = 16 << 20, NAME_BYTES_MAX = 1024 };
 
 int api_archive_type(const char *format, const char **ret, struct err *e)
 {
@@ -182,13 +184,27 @@ void api_archive_cancel(struct http_request *req, struct http_response *resp)
 	json_object_end(j);
 }
 
+static void name_archive(struct http_response *resp, const char *name, const char *format)
+{
+	CLEANUP(buf_free) struct buf bytes = BUF_INIT(NAME_BYTES_MAX);
+	if (name && name[0])
+		name_unescape(&bytes, name, strlen(name));
+	if (bytes.len == 0 || bytes.failed) {
+		buf_reset(&bytes);
+		buf_addf(&bytes, "restore.%s", format);
+	}
+	http_disposition(resp, "attachment", bytes.data, bytes.len);
+}
+
 void api_archive_download(struct http_request *req, struct http_response *resp)
 {
 	struct err e = ERR_INIT;
-	const char *id, *type;
+	const char *id, *type, *name = NULL;
 	struct hub_selection s;
 	struct api_stream out = {.hub = api_hub(req), .counts = true};
 	int r = http_param_string(req, "archive_id", &id, &e);
+	if (r == 0)
+		r = http_query_string(req, "name", NULL, &name, &e);
 	if (r == 0)
 		r = hub_selection_get(api_hub(req), id, &s, &e);
 	if (r == 0)
@@ -197,9 +213,7 @@ void api_archive_download(struct http_request *req, struct http_response *resp)
 		api_error(resp, &e);
 		return;
 	}
-	char name[64];
-	int len = snprintf(name, sizeof(name), "restore.%s", s.format);
-	http_disposition(resp, "attachment", name, (size_t)len);
+	name_archive(resp, name, s.format);
 	if (http_is_head(req)) {
 		http_body(resp, 200, type);
 		return;

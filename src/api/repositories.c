@@ -84,9 +84,16 @@ void api_repository_get(struct http_request *req, struct http_response *resp)
 void api_repository_delete(struct http_request *req, struct http_response *resp)
 {
 	struct err e = ERR_INIT;
-	const char *id;
-	if (http_param_string(req, "repository_id", &id, &e) < 0 ||
-	    catalog_repository_delete(hub_catalog(api_hub(req)), id, &e) < 0) {
+	const char *id, *backups = NULL;
+	int r = http_param_string(req, "repository_id", &id, &e);
+	if (r == 0)
+		r = http_query_string(req, "backups", NULL, &backups, &e);
+	if (r == 0 && backups && strcmp(backups, "forget") != 0)
+		r = err_set(&e, ERR_INVALID, "api", "\"backups\" can only be \"forget\"");
+	if (r == 0)
+		r = backups ? catalog_repository_forget(hub_catalog(api_hub(req)), id, &e)
+		            : catalog_repository_delete(hub_catalog(api_hub(req)), id, &e);
+	if (r < 0) {
 		api_error(resp, &e);
 		return;
 	}

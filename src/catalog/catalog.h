@@ -126,6 +126,9 @@ int catalog_repository_get_by_name(struct catalog *c, const char *name, struct c
 int catalog_repository_list(struct catalog *c, struct catalog_repository_list *ret, struct err *e);
 /* ERR_REPOSITORY_NOT_FOUND; ERR_CONFLICT while VM contexts or backups are in it. */
 int catalog_repository_delete(struct catalog *c, const char *id, struct err *e);
+/* With its VM contexts and backups (rows only). ERR_REPOSITORY_NOT_FOUND; ERR_CONFLICT while disks of it are mounted;
+ * ERR_HAS_DEPENDENTS: a backup elsewhere is based on one of these. */
+int catalog_repository_forget(struct catalog *c, const char *id, struct err *e);
 
 /* --- VM contexts ---------------------------------------------------------------------------------- */
 

@@ -140,6 +140,47 @@ static int delete_unused(struct catalog *c, const char *id, struct err *e)
 	return db_run(c, st, e);
 }
 
+/* Runs a statement whose only parameter is the repository. */
+static int run_for(struct catalog *c, const char *sql, const char *id, struct err *e)
+{
+	sqlite3_stmt *st;
+	int r = db_prepare(c, sql, &st, e);
+	if (r < 0)
+		return r;
+	db_bind_text(st, 1, id);
+	return db_run(c, st, e);
+}
+
+static int forget(struct catalog *c, const char *id, struct err *e)
+{
+	bool mounted = false, needed = false;
+	int r = repository_must_exist(c, id, e);
+	if (r >= 0)
+		r = db_exists(c, "SELECT 1 FROM restore_mounts m LEFT JOIN backup_disks d ON d.id = m.backup_disk_id "
+		                 "JOIN backup_jobs j ON j.id = COALESCE(m.backup_job_id, d.backup_job_id) "
+		                 "WHERE j.repository_id = ?1 AND m.status IN ('mounting', 'mounted')", id, &mounted, e);
+	if (r >= 0)
+		r = db_exists(c, "SELECT 1 FROM backup_jobs p JOIN backup_disks d ON d.parent_backup_id = p.id "
+		                 "JOIN backup_jobs j ON j.id = d.backup_job_id "
+		                 "WHERE p.repository_id = ?1 AND j.repository_id <> ?1", id, &needed, e);
+	if (r < 0)
+		return r;
+	if (mounted)
+		return err_set(e, ERR_CONFLICT, "catalog", "disks of this repository are mounted; unmount them first");
+	if (needed)
+		return err_set(e, ERR_HAS_DEPENDENTS, "catalog", "backups of another repository are based on backups of this one");
+	r = run_for(c, "DELETE FROM backup_jobs WHERE repository_id = ?1", id, e);
+	if (r >= 0)
+		r = run_for(c, "DELETE FROM vm_backup_contexts WHERE repository_id = ?1", id, e);
+	return r < 0 ? r : delete_unused(c, id, e);
+}
+
+int catalog_repository_forget(struct catalog *c, const char *id, struct err *e)
+{
+	int r = db_begin(c, e);
+	return r < 0 ? r : db_end(c, forget(c, id, e), e);
+}
+
 int catalog_repository_delete(struct catalog *c, const char *id, struct err *e)
 {
 	int r = db_begin(c, e);

@@ -181,6 +181,16 @@ is "no worker is left" "$(workers)" 0
 expect "an unmounted mount is gone" 404 MOUNT_NOT_FOUND "/restore/$M/files?path=/"
 expect "… twice" 404 MOUNT_NOT_FOUND "/restore/$M" -X DELETE
 is "a repository in use stays" "$(api "/repositories/$R" -X DELETE >/dev/null; status)" 409
+expect "only backups can be forgotten with it" 400 INVALID_ARGUMENT "/repositories/$R?backups=keep" -X DELETE
+N=$(api /backups | jq .total)
+M=$(mount "$(api /backups | jq -r '.backups[0].backup_id')")
+expect "nor are those forgotten of which a disk is mounted" 409 CONFLICT "/repositories/$R?backups=forget" -X DELETE
+api "/restore/$M" -X DELETE >/dev/null
+is "forgotten with its backups" "$(api "/repositories/$R?backups=forget" -X DELETE >/dev/null; status)" 200
+is "none is left" "$(api /backups | jq .total) $(api /vm-contexts | jq .total)" "0 0"
+R=$(add_repository again "$T/repo")
+api "/repositories/$R/scan" -X POST >/dev/null
+is "adding the folder again brings them back" "$(api /backups | jq .total)" "$N"
 is "the backups were not touched" "$(cd "$T/repo" && find . -name '*.qcow2' -newer "$T/scan" | wc -l)" 0
 ok "the catalog is sound" test "$(sqlite3 "$T/hub/catalog.db" 'PRAGMA integrity_check')" = ok
 done_testing

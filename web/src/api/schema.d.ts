@@ -1443,7 +1443,10 @@ export interface operations {
     };
     downloadArchive: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The file name offered to whoever downloads it; without it restore.<format>. */
+                name?: string;
+            };
             header?: never;
             path: {
                 /** @description Id of the selection. */
@@ -2253,7 +2256,10 @@ export interface operations {
     };
     deleteRepository: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description forget: its restore points are forgotten with it; adding the folder again brings them back. Without it a repository with backups stays. */
+                backups?: "forget";
+            };
             header?: never;
             path: {
                 /** @description Id of the repository. */
@@ -2274,7 +2280,7 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
-            /** @description It still has backups. */
+            /** @description It still has backups; or, where they are to be forgotten, some of its disks are mounted. */
             409: {
                 headers: {
                     [name: string]: unknown;
