@@ -6,7 +6,7 @@ import { Shell } from '@/components/shell';
 import { SkeletonRows } from '@/components/ui';
 import { announce, announcement } from '@/lib/announce';
 import { parseBrowserUrl } from '@/lib/paths';
-import { navigate, usePathname } from '@/lib/router';
+import { usePathname } from '@/lib/router';
 import { useStore } from '@/lib/store';
 import { Backups } from '@/pages/backups';
 import { BrowserPage } from '@/pages/browser';
@@ -59,10 +59,6 @@ export function App() {
 	const link = path === '/sign-in';
 	const signedIn = session.data?.signed_in === true && !ended;
 
-	useEffect(() => {
-		if (signedIn && link && !location.hash) navigate('/', { replace: true });
-	}, [signedIn, link]);
-
 	return (
 		<>
 			<div role="status" aria-live="polite" className="sr-only" data-testid="announcements">
@@ -85,7 +81,7 @@ export function App() {
 					<Page />
 				</Shell>
 			) : (
-				<SignIn ended={ended} />
+				<SignIn ended={ended} signedIn={signedIn} />
 			)}
 		</>
 	);

@@ -33,6 +33,10 @@ export function ok(value, what) {
 	if (!value) throw new Error(what);
 }
 
+export function skip(name, why) {
+	console.log(`ok ${++n} - ${name} # SKIP ${why}`);
+}
+
 export function done() {
 	console.log(`1..${n}`);
 	process.exitCode = bad > 0 ? 1 : 0;
@@ -45,7 +49,7 @@ export const DESKTOP = { width: 1280, height: 800 };
 export const NARROW = { width: 360, height: 740 };
 
 /** A browser with a profile of its own. `problems` collects console errors and requests to other hosts. */
-export async function browse({ viewport, colorScheme, base }, use) {
+export async function browse({ viewport, colorScheme, base, ignoreHTTPSErrors = false }, use) {
 	const profile = mkdtempSync(join(tmpdir(), 'sendense-chromium-'));
 	const touch = viewport.width < 768;
 	const context = await chromium.launchPersistentContext(profile, {
@@ -57,6 +61,7 @@ export async function browse({ viewport, colorScheme, base }, use) {
 		hasTouch: touch,
 		isMobile: touch,
 		acceptDownloads: true,
+		ignoreHTTPSErrors,
 	});
 	const problems = [];
 	const page = context.pages()[0] ?? (await context.newPage());

@@ -1,5 +1,6 @@
+import { useEffect, useRef, useState } from 'react';
 import { QueryClient, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { ApiError, call, client, NetworkError, type Schemas, sessionEnded } from './client';
+import { ApiError, call, client, NetworkError, sessionEnded, type Schemas } from './client';
 
 const BUSY = new Set(['WORKER_DIED', 'WORKER_TIMEOUT', 'NO_MEMORY']);
 
@@ -35,10 +36,11 @@ export function useSignIn() {
 	const cache = useQueryClient();
 	return useMutation({
 		mutationFn: async (body: { token: string } | { code: string }) => {
-			const answer = await client.POST('/session', { params: { header: CSRF }, body });
-			// A wrong token is no session that ended.
-			return call(Promise.resolve(answer)).finally(() => {
-				if (!answer.response.ok) sessionEnded.set(false);
+			const ended = sessionEnded.get();
+			// A wrong token ends no session, and revives none.
+			return call(client.POST('/session', { params: { header: CSRF }, body })).catch((e: unknown) => {
+				sessionEnded.set(ended);
+				throw e;
 			});
 		},
 		onSuccess: async (session) => {
@@ -89,10 +91,12 @@ export const useMounts = () =>
 		refetchInterval: 10_000,
 	});
 
-export const useMountInfo = (id: string) =>
+export const useMountInfo = (id: string | null) =>
 	useQuery({
 		queryKey: ['mount', id],
-		queryFn: ({ signal }) => call(client.GET('/restore/{mount_id}', { params: { path: { mount_id: id } }, signal })),
+		enabled: id !== null,
+		queryFn: ({ signal }) =>
+			call(client.GET('/restore/{mount_id}', { params: { path: { mount_id: id ?? '' } }, signal })),
 		staleTime: 60_000,
 	});
 
@@ -106,6 +110,36 @@ export function useMountDisk() {
 			void cache.invalidateQueries({ queryKey: ['resources'] });
 		},
 	});
+}
+
+/** Not a mutation: those keep what they were given for minutes, and this is a key. */
+export function useUnlock(mount: string) {
+	const cache = useQueryClient();
+	const [busy, setBusy] = useState(false);
+	const [error, setError] = useState<unknown>(null);
+	const alive = useRef<AbortController>(null);
+	useEffect(() => {
+		const abort = (alive.current = new AbortController());
+		return () => abort.abort();
+	}, []);
+	const unlock = async (body: Schemas['UnlockRequest']): Promise<Schemas['Mount'] | null> => {
+		const signal = alive.current?.signal ?? null;
+		setBusy(true);
+		setError(null);
+		try {
+			const path = { mount_id: mount };
+			const answer = await call(client.POST('/restore/{mount_id}/unlock', { params: { path }, body, signal }));
+			cache.setQueryData(['mount', mount], answer);
+			void cache.invalidateQueries({ queryKey: ['mounts'] });
+			return answer;
+		} catch (e) {
+			if (!signal?.aborted) setError(e);
+			return null;
+		} finally {
+			setBusy(false);
+		}
+	};
+	return { unlock, busy, error, forget: () => setError(null) };
 }
 
 export function useUnmount() {
@@ -136,7 +170,11 @@ export function useRemoveRepository() {
 	const cache = useQueryClient();
 	return useMutation({
 		mutationFn: (id: string) =>
-			call(client.DELETE('/repositories/{repository_id}', { params: { path: { repository_id: id } } })),
+			call(
+				client.DELETE('/repositories/{repository_id}', {
+					params: { path: { repository_id: id }, query: { backups: 'forget' } },
+				}),
+			),
 		onSuccess: () => cache.invalidateQueries(),
 	});
 }
@@ -164,13 +202,13 @@ export const useFileInfo = (mount: string, volume: number, path: string) =>
 		staleTime: Infinity,
 	});
 
-export type ServerSort = 'name' | 'size' | 'modified';
+export type Sort = 'name' | 'size' | 'modified' | 'mode' | 'owner';
 
 const FIRST_PAGE = 500;
 const NEXT_PAGE = 5000;
 
 /** A folder, page by page. A restore point never changes: what was read stays good. */
-export const useFiles = (mount: string, volume: number, path: string, sort: ServerSort, order: 'asc' | 'desc') =>
+export const useFiles = (mount: string, volume: number, path: string, sort: Sort, order: 'asc' | 'desc') =>
 	useInfiniteQuery({
 		queryKey: ['files', mount, volume, path, sort, order],
 		initialPageParam: null as string | null,

@@ -28,11 +28,11 @@ function storedColumns(): Column[] {
 export function FileBrowser({
 	address,
 	vm,
-	onMountGone,
+	onMountChanged,
 }: {
 	address: BrowserAddress;
 	vm: string;
-	onMountGone: () => unknown;
+	onMountChanged: () => unknown;
 }) {
 	const search = useSearch();
 	const sort: Sort = isSort(search.get('sort')) ? (search.get('sort') as Sort) : 'name';
@@ -133,10 +133,11 @@ export function FileBrowser({
 		void downloadArchive(address.mount, folder.volume, paths, name, format);
 	};
 
-	const gone = isCode(folder.error, 'MOUNT_NOT_FOUND');
+	// The page above knows what to do when the mount has ended, or its volume is locked again.
+	const gone = isCode(folder.error, 'MOUNT_NOT_FOUND') || isCode(folder.error, 'VOLUME_LOCKED');
 	useEffect(() => {
-		if (gone) onMountGone();
-	}, [gone, onMountGone]);
+		if (gone) onMountChanged();
+	}, [gone, onMountChanged]);
 	if (gone) return <SkeletonRows />;
 	const details = file !== null && folder.volume > 0 && (
 		<Details
@@ -149,6 +150,11 @@ export function FileBrowser({
 		/>
 	);
 	const complete = folder.loaded >= folder.total;
+	const footnote = !folder.settled
+		? t.browser.loadingMore
+		: q
+			? t.browser.filterSees(folder.loaded.toLocaleString('en'))
+			: t.browser.readOn(folder.loaded.toLocaleString('en'));
 	return (
 		<div className="flex min-h-0 flex-1 gap-4">
 			<Card
@@ -190,7 +196,7 @@ export function FileBrowser({
 					/>
 				)}
 				{folder.error !== null && !isNetwork(folder.error) && <Problem error={folder.error} onRetry={folder.retry} />}
-				{!folder.pending && folder.error === null && rows.length === 0 && complete ? (
+				{!folder.pending && folder.error === null && rows.length === 0 && folder.settled ? (
 					<div className="flex-1 overflow-auto">
 						{q ? (
 							<Empty icon={SearchX} title={t.browser.noMatch(q)} />
@@ -202,7 +208,7 @@ export function FileBrowser({
 					(folder.error === null || folder.loaded > 0) && (
 						<FileTable
 							rows={rows}
-							count={q || sort === 'mode' || sort === 'owner' ? rows.length : Math.max(folder.total, rows.length)}
+							count={q ? rows.length : Math.max(folder.total, rows.length)}
 							pending={folder.pending}
 							selection={selection}
 							columns={columns}
@@ -218,12 +224,13 @@ export function FileBrowser({
 							onOpen={open}
 							onChooseAll={chooseAll}
 							onKeyDown={onKeyDown}
+							onReadOn={folder.readOn}
 						/>
 					)
 				)}
 				<p className="border-t px-4 py-2 text-xs text-muted">
 					{q ? t.browser.shown(rows.length.toLocaleString('en'), t.items(folder.total)) : t.items(folder.total)}
-					{!complete && ` · ${t.browser.loadingMore}`}
+					{!complete && ` · ${footnote}`}
 				</p>
 			</Card>
 			{details &&

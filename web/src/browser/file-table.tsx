@@ -1,6 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { ArrowDown, ArrowUp } from 'lucide-react';
-import { useEffect, useRef, type KeyboardEvent, type MouseEvent, type Ref } from 'react';
+import { memo, useEffect, useRef, type KeyboardEvent, type MouseEvent, type Ref } from 'react';
 import { Skeleton } from '@/components/ui';
 import { cn } from '@/lib/cn';
 import { formatDate, formatMode, formatSize } from '@/lib/format';
@@ -125,7 +125,8 @@ interface RowProps {
 	onToggle: (index: number, e: MouseEvent) => void;
 }
 
-function Row({
+/** Memoised: while scrolling only rows that come into view are worked on. */
+const Row = memo(function Row({
 	entry,
 	index,
 	q,
@@ -202,7 +203,7 @@ function Row({
 			))}
 		</div>
 	);
-}
+});
 
 export interface FileTableProps {
 	rows: Entry[];
@@ -223,6 +224,8 @@ export interface FileTableProps {
 	onOpen: (entry: Entry) => void;
 	onChooseAll: () => void;
 	onKeyDown: (e: KeyboardEvent, pageRows: number) => void;
+	/** Rows are in view that were not read. */
+	onReadOn: () => void;
 }
 
 export function FileTable(p: FileTableProps) {
@@ -247,6 +250,13 @@ export function FileTable(p: FileTableProps) {
 		moved.current = active;
 		scrollToIndex(active, { align: 'auto' });
 	}, [active, scrollToIndex]);
+
+	const items = virtual.getVirtualItems();
+	const beyond = !p.pending && (items.at(-1)?.index ?? 0) >= p.rows.length && p.rows.length < p.count;
+	const { onReadOn } = p;
+	useEffect(() => {
+		if (beyond) onReadOn();
+	}, [beyond, onReadOn]);
 
 	const pageRows = () => Math.max(1, Math.floor((scroller.current?.clientHeight ?? 400) / height) - 2);
 	return (
@@ -278,7 +288,7 @@ export function FileTable(p: FileTableProps) {
 					onChooseAll={p.onChooseAll}
 				/>
 				<div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
-					{virtual.getVirtualItems().map((item) => {
+					{items.map((item) => {
 						const entry = p.pending ? undefined : p.rows[item.index];
 						return entry ? (
 							<Row

@@ -1,8 +1,8 @@
-import { useEffect, useMemo } from 'react';
+import { useCallback, useEffect, useMemo } from 'react';
 import { useFiles } from '@/api/queries';
-import { filterEntries, serverSort, sortEntries, type Entry, type Order, type Sort } from './view';
+import { filterEntries, type Entry, type Order, type Sort } from './view';
 
-/** The rest of a folder is read by itself up to here, so that filter and sorting see all of it. */
+/** The rest of a folder is read by itself up to here, so that the filter sees all of it; further rows when they come into view. */
 const READ_AHEAD_MAX = 300_000;
 
 export interface Folder {
@@ -13,18 +13,25 @@ export interface Folder {
 	error: unknown;
 	/** The folder is there, but its rest could not be read. */
 	retry: () => void;
+	/** Rows beyond what was read ahead are in view. */
+	readOn: () => void;
+	/** All that is read without being asked for is read. */
+	settled: boolean;
 	volume: number;
 }
 
 export function useFolder(mount: string, volume: number, path: string, sort: Sort, order: Order, q: string): Folder {
-	const files = useFiles(mount, volume, path, serverSort(sort), serverSort(sort) === sort ? order : 'asc');
+	const files = useFiles(mount, volume, path, sort, order);
 	const { hasNextPage, isFetching, isError, fetchNextPage } = files;
 	const entries = useMemo(() => files.data?.pages.flatMap((p) => p.files) ?? [], [files.data]);
 	const loaded = entries.length;
 	useEffect(() => {
 		if (hasNextPage && !isFetching && !isError && loaded < READ_AHEAD_MAX) void fetchNextPage();
 	}, [hasNextPage, isFetching, isError, loaded, fetchNextPage]);
-	const rows = useMemo(() => sortEntries(filterEntries(entries, q), sort, order), [entries, q, sort, order]);
+	const rows = useMemo(() => filterEntries(entries, q), [entries, q]);
+	const readOn = useCallback(() => {
+		if (hasNextPage && !isFetching) void fetchNextPage();
+	}, [hasNextPage, isFetching, fetchNextPage]);
 	return {
 		rows,
 		loaded,
@@ -32,6 +39,8 @@ export function useFolder(mount: string, volume: number, path: string, sort: Sor
 		volume: files.data?.pages[0]?.volume ?? volume,
 		pending: files.isPending,
 		error: files.error,
+		readOn,
+		settled: !hasNextPage || loaded >= READ_AHEAD_MAX,
 		retry: () => void (files.data ? fetchNextPage() : files.refetch()),
 	};
 }

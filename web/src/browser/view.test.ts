@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { asText, previewKind } from './kinds';
-import { filterEntries, matchParts, sortEntries, totalOf, type Entry } from './view';
+import { filterEntries, matchParts, totalOf, type Entry } from './view';
 
 const entry = (name: string, more: Partial<Entry> = {}) =>
 	({ name, path: `/${name}`, type: 'file', size: 10, mode: '0644', uid: 0, gid: 0, ...more }) as Entry;
@@ -9,12 +9,6 @@ describe('filter', () => {
 	it('ignores case', () => expect(filterEntries([entry('Über.TXT'), entry('b')], 'über.t')).toHaveLength(1));
 	it('marks what it found', () => expect(matchParts('Report.txt', 'PORT')).toEqual(['Re', 'port', '.txt']));
 	it('marks nothing without a filter', () => expect(matchParts('a', '')).toEqual(['a', '', '']));
-});
-
-describe('orders of the page', () => {
-	const list = [entry('a', { uid: 5 }), entry('d', { type: 'directory', uid: 9 }), entry('b', { uid: 1 })];
-	it('directories first', () => expect(sortEntries(list, 'owner', 'desc').map((e) => e.name)).toEqual(['d', 'a', 'b']));
-	it('leaves the hub’s order alone', () => expect(sortEntries(list, 'name', 'asc')).toBe(list));
 });
 
 describe('totals', () => {

@@ -71,7 +71,7 @@ export function Shell({ children }: { children: ReactNode }) {
 			</a>
 			<header className="border-b bg-surface">
 				<div className="mx-auto flex h-14 max-w-[1400px] items-center gap-6 px-4">
-					<Link href="/" className="flex items-center gap-2 rounded-lg font-semibold tracking-tight">
+					<Link href="/" className="flex min-h-11 items-center gap-2 rounded-lg font-semibold tracking-tight">
 						<img src="/favicon.svg" alt="" className="size-7" />
 						{t.app}
 					</Link>

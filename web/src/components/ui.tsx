@@ -66,11 +66,43 @@ export function Input({
 	return (
 		<input
 			className={cn(
-				'min-h-11 w-full rounded-lg border border-control bg-surface px-3 text-ink placeholder:text-muted md:min-h-9',
+				'min-h-11 w-full rounded-lg border border-control bg-surface px-3 text-ink placeholder:text-muted aria-[invalid=true]:border-danger md:min-h-9',
 				className,
 			)}
 			{...rest}
 		/>
+	);
+}
+
+/** A labelled field with its hint, and what is wrong with what it holds. */
+export function Field({
+	id,
+	label,
+	hint,
+	error,
+	children,
+}: {
+	id: string;
+	label: string;
+	hint?: string;
+	error?: string;
+	children: (props: { id: string; 'aria-describedby': string; 'aria-invalid': boolean }) => ReactNode;
+}) {
+	return (
+		<div className="space-y-1">
+			<label htmlFor={id} className="block text-sm font-medium">
+				{label}
+			</label>
+			{children({ id, 'aria-describedby': `${id}-hint ${id}-error`, 'aria-invalid': error !== undefined })}
+			<p id={`${id}-error`} role="alert" className="text-sm font-medium text-danger empty:hidden">
+				{error}
+			</p>
+			{hint && (
+				<p id={`${id}-hint`} className="text-sm text-muted">
+					{hint}
+				</p>
+			)}
+		</div>
 	);
 }
 
@@ -90,7 +122,7 @@ const badge = cva('inline-flex items-center whitespace-nowrap rounded-full px-2 
 	variants: {
 		tone: {
 			neutral: 'bg-raised text-muted',
-			accent: 'bg-accent-soft text-accent',
+			accent: 'bg-accent-soft text-accent ring-1 ring-inset ring-accent/30',
 			good: 'bg-good-soft text-good',
 			warn: 'bg-warn-soft text-warn',
 			danger: 'bg-danger-soft text-danger',

@@ -2,10 +2,11 @@ import { ApiError, call, client, connected, downloadUrl, NetworkError, toApiErro
 import { announce } from '@/lib/announce';
 import { createStore } from '@/lib/store';
 import { t } from '@/texts';
+import { inParts } from './parts';
 import { nextRate, startRate, type Rate } from './rate';
 import { saveBlob, saveUrl } from './save';
 
-export type State = 'counting' | 'asking' | 'running' | 'waiting' | 'handed' | 'done' | 'failed' | 'cancelled';
+export type State = 'counting' | 'asking' | 'starting' | 'running' | 'waiting' | 'done' | 'failed' | 'cancelled';
 
 export interface Download {
 	id: number;
@@ -16,20 +17,27 @@ export interface Download {
 	entries: number;
 	entriesTotal: number;
 	files: number;
-	/** Entries that could not be read. */
+	/** Entries that could not be read; `lost` names the first of them, and those that the format has no place for. */
 	unread: number;
+	lost: Schemas['LostEntry'][];
 	rate: Rate;
 	error: unknown;
 	archive: boolean;
+	/** Starts it anew. */
+	again: () => void;
 }
 
 export const LARGE = 1e9;
-/** Files up to here go through the page, which can show progress and resume; larger ones are the browser's own affair. */
+/** Files up to here go through the page; larger ones the browser saves by itself, and the hub tells how far it is. */
 const THROUGH_PAGE = 256e6;
 const POLL_MS = 700;
+/** How long the browser may take to begin, or to go on after a loss. */
+const PATIENCE_MS = 60_000;
+/** Of a request that names paths; the hub takes 1 MiB. */
+const PATHS_CHARS = 400_000;
 
 export const downloads = createStore<Download[]>([]);
-export const active = (d: Download) => ['counting', 'asking', 'running', 'waiting'].includes(d.state);
+export const active = (d: Download) => ['counting', 'asking', 'starting', 'running', 'waiting'].includes(d.state);
 
 const aborts = new Map<number, AbortController>();
 const answers = new Map<number, (go: boolean) => void>();
@@ -44,7 +52,7 @@ const find = (id: number) => downloads.get().find((d) => d.id === id);
 
 function progress(id: number, changes: Partial<Download> & { bytes: number }) {
 	const d = find(id);
-	if (!d) return;
+	if (!d || d.state === 'cancelled') return;
 	change(id, { ...changes, rate: nextRate(d.rate, changes.bytes, Date.now()) });
 	const quarter = d.total > 0 ? Math.floor((changes.bytes / d.total) * 4) : 0;
 	if (quarter > (milestones.get(id) ?? 0) && quarter < 4) {
@@ -64,7 +72,13 @@ function end(id: number, state: State, error: unknown = null) {
 	if (state === 'failed') announce(t.downloads.announceFailed(d.name));
 }
 
-function begin(name: string, state: State, total: number, archive: boolean): [number, AbortController] {
+function begin(
+	name: string,
+	state: State,
+	total: number,
+	archive: boolean,
+	again: () => void,
+): [number, AbortController] {
 	const id = ++lastId;
 	const abort = new AbortController();
 	aborts.set(id, abort);
@@ -74,10 +88,11 @@ function begin(name: string, state: State, total: number, archive: boolean): [nu
 		entriesTotal: 0,
 		files: 0,
 		unread: 0,
+		lost: [],
 		error: null,
 		rate: startRate(Date.now()),
 	};
-	downloads.set((list) => [...list, { id, name, state, total, archive, ...fresh }]);
+	downloads.set((list) => [...list, { id, name, state, total, archive, again, ...fresh }]);
 	return [id, abort];
 }
 
@@ -163,6 +178,57 @@ async function throughPage(id: number, url: string, name: string, total: number,
 	saveBlob(new Blob(parts), name);
 }
 
+/** An id that only this page knows. (randomUUID needs a secure context, which plain http to another machine is not.) */
+function trackId(): string {
+	return Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
+}
+
+/** Asks `once` again and again until it says that it is over. */
+async function poll(id: number, once: (since: (ok: boolean) => number) => Promise<boolean>, signal: AbortSignal) {
+	let well = Date.now();
+	const since = (ok: boolean) => {
+		if (ok) well = Date.now();
+		return Date.now() - well;
+	};
+	while (!signal.aborted) {
+		await pause(POLL_MS);
+		try {
+			if (signal.aborted || (await once(since))) return;
+		} catch (e) {
+			if (signal.aborted) return;
+			if (!(e instanceof NetworkError)) throw e;
+			change(id, { state: 'waiting' });
+			since(true);
+		}
+	}
+}
+
+async function byBrowser(id: number, url: string, signal: AbortSignal) {
+	const track = trackId();
+	const params = { path: { download_id: track } };
+	change(id, { state: 'starting', rate: startRate(Date.now()) });
+	saveUrl(`${url}&track=${track}`);
+	await poll(
+		id,
+		async (since) => {
+			const d = await call(client.GET('/restore/downloads/{download_id}', { params, signal })).catch((e: unknown) => {
+				if (e instanceof ApiError && e.code === 'NOT_FOUND') return null;
+				throw e;
+			});
+			if (d === null) {
+				if (since(false) > PATIENCE_MS) throw new Error(t.downloads.notBegun);
+				return false;
+			}
+			progress(id, { bytes: d.bytes_done, state: d.state === 'interrupted' ? 'waiting' : 'running' });
+			if (since(d.state !== 'interrupted') > PATIENCE_MS) throw new Error(t.downloads.interrupted);
+			if (d.state === 'failed') throw new Error(d.error ?? t.downloads.interrupted);
+			return d.state === 'complete';
+		},
+		signal,
+	);
+	if (signal.aborted) await call(client.DELETE('/restore/downloads/{download_id}', { params })).catch(() => undefined);
+}
+
 export async function downloadFile(
 	mount: string,
 	volume: number,
@@ -172,15 +238,12 @@ export async function downloadFile(
 	stream?: string,
 ) {
 	const url = downloadUrl(mount, volume, path, stream ? { stream } : {});
-	const [id, abort] = begin(stream ? `${name}:${stream}` : name, 'running', size, false);
+	const again = () => void downloadFile(mount, volume, path, name, size, stream);
+	const [id, abort] = begin(stream ? `${name}:${stream}` : name, 'running', size, false, again);
 	try {
 		if (size > LARGE && !(await confirmed(id))) return;
-		if (size > THROUGH_PAGE) {
-			saveUrl(url);
-			end(id, 'handed');
-			return;
-		}
-		await throughPage(id, url, name, size, abort.signal);
+		if (size > THROUGH_PAGE) await byBrowser(id, url, abort.signal);
+		else await throughPage(id, url, name, size, abort.signal);
 		end(id, 'done');
 	} catch (e) {
 		end(id, abort.signal.aborted ? 'cancelled' : 'failed', e);
@@ -190,25 +253,53 @@ export async function downloadFile(
 /* --- archives --------------------------------------------------------------------------------------- */
 
 async function follow(id: number, archive: string, signal: AbortSignal) {
-	const path = { archive_id: archive };
-	for (;;) {
-		await pause(POLL_MS);
-		if (signal.aborted) {
-			await call(client.DELETE('/restore/archives/{archive_id}', { params: { path } })).catch(() => undefined);
-			return;
-		}
-		try {
-			const a = await call(client.GET('/restore/archives/{archive_id}', { params: { path } }));
-			if (find(id)?.state !== 'cancelled') change(id, { state: 'running', unread: a.errors, entries: a.entries_done });
-			progress(id, { bytes: Math.min(a.bytes_done, a.bytes) });
-			if (a.state === 'complete') return end(id, 'done');
-			if (a.state === 'cancelled') return end(id, 'cancelled');
-			if (a.state === 'failed') return end(id, 'failed', new Error(a.error ?? t.downloads.interrupted));
-		} catch (e) {
-			if (!(e instanceof NetworkError)) return end(id, 'failed', e);
-			change(id, { state: 'waiting' });
-		}
+	const params = { path: { archive_id: archive } };
+	await poll(
+		id,
+		async (since) => {
+			const a = await call(client.GET('/restore/archives/{archive_id}', { params, signal }));
+			const state = a.state === 'ready' ? 'starting' : 'running';
+			progress(id, {
+				bytes: Math.min(a.bytes_done, a.bytes),
+				state,
+				unread: a.errors,
+				lost: a.error_entries,
+				entries: a.entries_done,
+			});
+			if (since(a.state !== 'ready') > PATIENCE_MS) throw new Error(t.downloads.notBegun);
+			if (a.state === 'cancelled') cancel(id);
+			if (a.state === 'failed') throw new Error(a.error ?? t.downloads.interrupted);
+			return a.state !== 'running' && a.state !== 'ready';
+		},
+		signal,
+	);
+	if (signal.aborted) await call(client.DELETE('/restore/archives/{archive_id}', { params })).catch(() => undefined);
+}
+
+/** Tells the hub what is chosen: in several requests where one does not hold all. */
+async function prepare(
+	id: number,
+	mount: string,
+	volume: number,
+	paths: string[],
+	format: Schemas['ArchiveFormat'],
+	signal: AbortSignal,
+): Promise<Schemas['Archive']> {
+	const [first = [], ...more] = inParts(paths, PATHS_CHARS);
+	let made = await call(
+		client.POST('/restore/{mount_id}/archives', {
+			params: { path: { mount_id: mount } },
+			body: { paths: first, format, ...(volume > 0 && { volume }) },
+			signal,
+		}),
+	);
+	for (const part of more) {
+		change(id, { entries: made.entries, bytes: made.bytes });
+		const params = { path: { archive_id: made.archive_id } };
+		made = await call(client.POST('/restore/archives/{archive_id}/paths', { params, body: { paths: part }, signal }));
 	}
+	change(id, { entries: 0, bytes: 0, total: made.bytes, entriesTotal: made.entries, files: made.files });
+	return made;
 }
 
 export async function downloadArchive(
@@ -218,23 +309,18 @@ export async function downloadArchive(
 	name: string,
 	format: Schemas['ArchiveFormat'],
 ) {
-	const [id, abort] = begin(`${name}.${format}`, 'counting', 0, true);
+	const again = () => void downloadArchive(mount, volume, paths, name, format);
+	const [id, abort] = begin(`${name}.${format}`, 'counting', 0, true, again);
 	try {
-		const a = await call(
-			client.POST('/restore/{mount_id}/archives', {
-				params: { path: { mount_id: mount } },
-				body: { paths, format, ...(volume > 0 && { volume }) },
-				signal: abort.signal,
-			}),
-		);
-		change(id, { total: a.bytes, entriesTotal: a.entries, files: a.files });
+		const a = await prepare(id, mount, volume, paths, format, abort.signal);
 		if (a.bytes > LARGE && !(await confirmed(id))) {
 			await call(client.DELETE('/restore/archives/{archive_id}', { params: { path: { archive_id: a.archive_id } } }));
 			return;
 		}
-		change(id, { state: 'running', rate: startRate(Date.now()) });
-		saveUrl(a.url, `${name}.${format}`);
+		change(id, { state: 'starting', rate: startRate(Date.now()) });
+		saveUrl(`${a.url}?name=${encodeURIComponent(`${name}.${format}`)}`);
 		await follow(id, a.archive_id, abort.signal);
+		end(id, abort.signal.aborted ? 'cancelled' : 'done');
 	} catch (e) {
 		end(id, abort.signal.aborted ? 'cancelled' : 'failed', e);
 	}

@@ -1,4 +1,13 @@
-import { Check, ChevronDown, ChevronUp, CircleAlert, Download as DownloadIcon, LoaderCircle, X } from 'lucide-react';
+import {
+	Check,
+	ChevronDown,
+	ChevronUp,
+	CircleAlert,
+	Download as DownloadIcon,
+	LoaderCircle,
+	RotateCw,
+	X,
+} from 'lucide-react';
 import { useState } from 'react';
 import { Button, Dialog, IconButton } from '@/components/ui';
 import { explain } from '@/lib/errors';
@@ -9,7 +18,7 @@ import { timeLeft } from './rate';
 import { active, answer, cancel, clearFinished, downloads, remove, type Download } from './store';
 
 function Icon({ d }: { d: Download }) {
-	if (d.state === 'done' || d.state === 'handed') return <Check className="size-5 text-good" aria-hidden />;
+	if (d.state === 'done') return <Check className="size-5 text-good" aria-hidden />;
 	if (d.state === 'failed') return <CircleAlert className="size-5 text-danger" aria-hidden />;
 	if (d.state === 'cancelled') return <X className="size-5 text-muted" aria-hidden />;
 	return <LoaderCircle className="size-5 animate-spin text-accent" aria-hidden />;
@@ -22,9 +31,11 @@ function status(d: Download): string {
 		case 'asking':
 			return t.downloads.counting;
 		case 'waiting':
-			return t.downloads.waiting;
-		case 'handed':
-			return t.downloads.handedOver;
+			return [t.downloads.waiting, d.total > 0 && t.downloads.bytesOf(formatSize(d.bytes), formatSize(d.total))]
+				.filter(Boolean)
+				.join(' ');
+		case 'starting':
+			return t.downloads.starting;
 		case 'done':
 			return [t.downloads.done, d.archive && t.files(d.files), formatSize(d.total)].filter(Boolean).join(' · ');
 		case 'cancelled':
@@ -48,6 +59,37 @@ function Failure({ error }: { error: unknown }) {
 	return <p className="text-sm text-danger">{[`${title}.`, advice || detail].filter(Boolean).join(' ')}</p>;
 }
 
+function again(d: Download) {
+	remove(d.id);
+	d.again();
+}
+
+/** What an archive does not hold, or not whole, each with its reason. */
+function Lost({ d }: { d: Download }) {
+	const skipped = d.lost.filter((e) => e.code === 'SKIPPED').length;
+	if (d.unread === 0 && skipped === 0) return null;
+	const unnamed = d.unread - (d.lost.length - skipped);
+	const summary = [d.unread > 0 && t.downloads.lost(d.unread), skipped > 0 && t.downloads.leftOut(skipped)];
+	return (
+		<details className="rounded-lg bg-warn-soft text-sm text-warn" open={d.state === 'done' && d.lost.length <= 3}>
+			<summary className="min-h-11 cursor-pointer content-center px-3 py-1 font-medium md:min-h-9">
+				{summary.filter(Boolean).join(', ')}
+			</summary>
+			<ul className="max-h-48 space-y-1.5 overflow-y-auto px-3 pb-2" tabIndex={0} aria-label={t.downloads.lostList}>
+				{d.lost.map((e, i) => (
+					<li key={i} className="break-words">
+						<code className="break-all font-mono text-xs">{e.path}</code>
+						<br />
+						{e.message}
+					</li>
+				))}
+				{d.lost.length > 0 && unnamed > 0 && <li>{t.downloads.lostMore(unnamed)}</li>}
+				<li className="text-xs">{t.downloads.lostHint}</li>
+			</ul>
+		</details>
+	);
+}
+
 function Row({ d }: { d: Download }) {
 	return (
 		<li className="flex gap-3 px-4 py-3" data-testid="download">
@@ -58,7 +100,7 @@ function Row({ d }: { d: Download }) {
 				<p className="truncate font-medium" title={d.name}>
 					{d.name}
 				</p>
-				{(d.state === 'running' || d.state === 'waiting') && (
+				{['starting', 'running', 'waiting'].includes(d.state) && (
 					<progress
 						className="block h-1.5 w-full overflow-hidden rounded-full accent-[rgb(var(--accent))]"
 						aria-label={d.name}
@@ -66,13 +108,30 @@ function Row({ d }: { d: Download }) {
 					/>
 				)}
 				<p className="text-sm tabular-nums text-muted">{status(d)}</p>
-				{d.unread > 0 && <p className="text-sm text-warn">{t.downloads.errors(d.unread)}</p>}
+				<Lost d={d} />
 				{d.state === 'failed' && <Failure error={d.error} />}
+				{(d.state === 'failed' || d.state === 'cancelled') && (
+					<Button onClick={() => again(d)}>
+						<RotateCw className="size-4" aria-hidden />
+						{t.downloads.again}
+						<span className="sr-only">: {d.name}</span>
+					</Button>
+				)}
 			</div>
 			{active(d) ? (
-				<IconButton icon={X} label={t.downloads.cancelNamed(d.name)} onClick={() => cancel(d.id)} />
+				<IconButton
+					className="self-start"
+					icon={X}
+					label={t.downloads.cancelNamed(d.name)}
+					onClick={() => cancel(d.id)}
+				/>
 			) : (
-				<IconButton icon={X} label={t.downloads.removeNamed(d.name)} onClick={() => remove(d.id)} />
+				<IconButton
+					className="self-start"
+					icon={X}
+					label={t.downloads.removeNamed(d.name)}
+					onClick={() => remove(d.id)}
+				/>
 			)}
 		</li>
 	);

@@ -11,7 +11,8 @@ export interface Explanation {
 
 function sentence(text: string): string {
 	if (!text) return '';
-	const first = text.slice(0, 1).toUpperCase() + text.slice(1);
+	// A word is capitalised, the name of a file is not.
+	const first = /^[a-z]+(['’ ,;:]|$)/.test(text) ? text.slice(0, 1).toUpperCase() + text.slice(1) : text;
 	return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 

@@ -5,11 +5,12 @@ import { Problem } from '@/components/problem';
 import { Badge, Button, Card, SkeletonRows } from '@/components/ui';
 import { announce } from '@/lib/announce';
 import { cn } from '@/lib/cn';
-import { formatDate, formatDuration } from '@/lib/format';
+import { formatDuration } from '@/lib/format';
 import { useNow } from '@/lib/hooks';
 import { browserUrl } from '@/lib/paths';
 import { Link } from '@/lib/router';
 import { t } from '@/texts';
+import { mountedDisks } from './disks';
 
 function Countdown({ until }: { until: string }) {
 	const seconds = (new Date(until).getTime() - useNow()) / 1000;
@@ -29,10 +30,10 @@ function Row({ mount }: { mount: Schemas['Mount'] }) {
 			<HardDrive className="size-5 shrink-0 text-muted" aria-hidden />
 			<div className="min-w-0 flex-1 basis-44">
 				<p className="truncate font-medium">
-					{mount.vm_name} <span className="font-normal text-muted">· {t.restore.diskN(mount.disk_index)}</span>
+					{mount.vm_name} <span className="font-normal text-muted">· {mountedDisks(mount)}</span>
 				</p>
 				<p className="truncate text-sm text-muted" title={mount.backup_id}>
-					{mount.filesystem_type ?? t.mounts.unknownFilesystem} · {formatDate(mount.created_at)}
+					{mount.filesystem_type ?? t.mounts.unknownFilesystem} · {mount.backup_id}
 				</p>
 			</div>
 			<Countdown until={mount.expires_at} />
@@ -40,14 +41,14 @@ function Row({ mount }: { mount: Schemas['Mount'] }) {
 				<Button asChild>
 					<Link
 						href={browserUrl({ mount: mount.mount_id, volume, path: '/' })}
-						aria-label={t.mounts.openNamed(mount.vm_name, mount.disk_index)}
+						aria-label={t.mounts.openNamed(mount.vm_name, mountedDisks(mount))}
 					>
 						<FolderOpen className="size-4" aria-hidden />
 						{t.mounts.open}
 					</Link>
 				</Button>
 				<Button
-					aria-label={t.mounts.unmountNamed(mount.vm_name, mount.disk_index)}
+					aria-label={t.mounts.unmountNamed(mount.vm_name, mountedDisks(mount))}
 					busy={unmount.isPending}
 					onClick={() => unmount.mutate(mount.mount_id, { onSuccess: () => announce(t.restore.unmounted) })}
 				>

@@ -1,16 +1,14 @@
 import type { ColumnDef } from '@tanstack/react-table';
-import { History, SearchX } from 'lucide-react';
+import { History } from 'lucide-react';
 import type { Schemas } from '@/api/client';
 import { useBackups } from '@/api/queries';
 import { StatusBadge, TypeBadge } from '@/components/backup-badges';
-import { DataTable } from '@/components/data-table';
-import { Problem } from '@/components/problem';
-import { Button, Card, Empty, Input, PageHead, Select, SkeletonRows } from '@/components/ui';
+import { ListPage } from '@/components/list-page';
+import { Button, Empty } from '@/components/ui';
 import { sizeBytes, storedBytes } from '@/lib/chains';
 import { formatDate, formatSize } from '@/lib/format';
-import { useTitle } from '@/lib/hooks';
 import { restoreUrl } from '@/lib/links';
-import { Link, setSearch, useSearch } from '@/lib/router';
+import { Link, useSearch } from '@/lib/router';
 import { t } from '@/texts';
 
 type Backup = Schemas['Backup'];
@@ -72,79 +70,29 @@ const columns: ColumnDef<Backup>[] = [
 	},
 ];
 
+const FILTERS = [
+	{ key: 'type', label: t.backups.filterType, options: Object.entries(t.backups.types) },
+	{ key: 'status', label: t.backups.filterStatus, options: Object.entries(t.backups.statuses) },
+];
+
 export function Backups() {
-	useTitle(t.backups.title);
 	const backups = useBackups();
 	const search = useSearch();
-	const q = search.get('q') ?? '';
-	const type = search.get('type') ?? '';
-	const status = search.get('status') ?? '';
+	const type = search.get('type');
+	const status = search.get('status');
 	const all = backups.data?.backups ?? [];
-	const rows = all.filter((b) => (!type || b.backup_type === type) && (!status || b.status === status));
 	return (
-		<>
-			<PageHead title={t.backups.title}>
-				<div className="flex w-full flex-wrap gap-2 sm:w-auto">
-					<Input
-						type="search"
-						className="sm:w-56"
-						aria-label={t.backups.searchLabel}
-						placeholder={t.search}
-						value={q}
-						onChange={(e) => setSearch({ q: e.target.value || null })}
-					/>
-					<Select
-						aria-label={t.backups.filterType}
-						value={type}
-						onChange={(e) => setSearch({ type: e.target.value || null })}
-					>
-						<option value="">
-							{t.backups.filterType}: {t.all}
-						</option>
-						{Object.entries(t.backups.types).map(([value, text]) => (
-							<option key={value} value={value}>
-								{text}
-							</option>
-						))}
-					</Select>
-					<Select
-						aria-label={t.backups.filterStatus}
-						value={status}
-						onChange={(e) => setSearch({ status: e.target.value || null })}
-					>
-						<option value="">
-							{t.backups.filterStatus}: {t.all}
-						</option>
-						{Object.entries(t.backups.statuses).map(([value, text]) => (
-							<option key={value} value={value}>
-								{text}
-							</option>
-						))}
-					</Select>
-				</div>
-			</PageHead>
-			<Card className="overflow-hidden">
-				{backups.isPending ? (
-					<SkeletonRows />
-				) : backups.isError ? (
-					<Problem error={backups.error} onRetry={() => void backups.refetch()} />
-				) : (
-					<DataTable
-						label={t.backups.title}
-						rows={rows}
-						columns={columns}
-						search={q}
-						sort={[{ id: 'created_at', desc: true }]}
-						empty={
-							all.length === 0 ? (
-								<Empty icon={History} title={t.backups.empty} hint={t.backups.emptyHint} />
-							) : (
-								<Empty icon={SearchX} title={t.backups.noMatch} />
-							)
-						}
-					/>
-				)}
-			</Card>
-		</>
+		<ListPage
+			title={t.backups.title}
+			searchLabel={t.backups.searchLabel}
+			filters={FILTERS}
+			query={backups}
+			rows={all.filter((b) => (!type || b.backup_type === type) && (!status || b.status === status))}
+			total={all.length}
+			columns={columns}
+			sort={[{ id: 'created_at', desc: true }]}
+			empty={<Empty icon={History} title={t.backups.empty} hint={t.backups.emptyHint} />}
+			noMatch={t.backups.noMatch}
+		/>
 	);
 }

@@ -1,5 +1,6 @@
-import { Clock, Lock, TriangleAlert } from 'lucide-react';
-import { ApiError, type Schemas } from '@/api/client';
+import { useEffect } from 'react';
+import { Clock, TriangleAlert } from 'lucide-react';
+import type { ApiError } from '@/api/client';
 import { useMountDisk, useMountInfo, useMounts } from '@/api/queries';
 import { FileBrowser } from '@/browser/file-browser';
 import { isCode, Problem } from '@/components/problem';
@@ -9,19 +10,25 @@ import { formatDuration, formatSize } from '@/lib/format';
 import { useNow, useTitle } from '@/lib/hooks';
 import { baseName, browserUrl, type BrowserAddress } from '@/lib/paths';
 import { Link, navigate } from '@/lib/router';
+import { mountedDisks } from '@/mounts/disks';
 import { t } from '@/texts';
-
-type Volume = Schemas['Volume'];
+import { UnlockForm } from '@/volumes/unlock';
+import { cameFree, choosable, encryptionName, preferred, type Volume } from '@/volumes/volumes';
 
 function volumeName(v: Volume): string {
 	const note = v.locked ? t.browser.locked : v.supported ? '' : t.browser.unsupported;
-	return [t.browser.volumeN(v.volume), v.label || v.name, v.filesystem_type, formatSize(v.size), note]
+	return [
+		t.browser.volumeN(v.volume),
+		v.label || v.name,
+		v.locked ? encryptionName(v) : v.filesystem_type,
+		formatSize(v.size),
+		note,
+	]
 		.filter(Boolean)
 		.join(' · ');
 }
 
 function VolumeSelect({ volumes, chosen, mount }: { volumes: Volume[]; chosen: number; mount: string }) {
-	const shown = volumes.filter((v) => !v.container);
 	return (
 		<Select
 			aria-label={t.browser.volume}
@@ -29,7 +36,7 @@ function VolumeSelect({ volumes, chosen, mount }: { volumes: Volume[]; chosen: n
 			className="max-w-full"
 			onChange={(e) => navigate(browserUrl({ mount, volume: Number(e.target.value), path: '/' }))}
 		>
-			{shown.map((v) => (
+			{choosable(volumes).map((v) => (
 				<option key={v.volume} value={v.volume}>
 					{volumeName(v)}
 				</option>
@@ -77,12 +84,41 @@ function Ended({ error, address }: { error: ApiError; address: BrowserAddress })
 	);
 }
 
-function Left({ mount }: { mount: string }) {
+function Left({ mount, onEnd }: { mount: string; onEnd: () => unknown }) {
 	const mounts = useMounts();
 	const now = useNow();
 	const m = mounts.data?.mounts.find((x) => x.mount_id === mount);
+	// Nobody has to click first to learn that the mount has ended.
+	const ended = mounts.data !== undefined && !mounts.isStale && !m;
+	useEffect(() => {
+		if (ended) onEnd();
+	}, [ended, onEnd]);
 	if (!m) return null;
-	return <span className="tabular-nums">{t.mounts.left(formatDuration((Date.parse(m.expires_at) - now) / 1000))}</span>;
+	return (
+		<span className="whitespace-nowrap tabular-nums">
+			{t.mounts.left(formatDuration((Date.parse(m.expires_at) - now) / 1000))}
+		</span>
+	);
+}
+
+/** In place of the files: the volume's key is asked for. */
+function Locked({
+	mount,
+	volume,
+	again,
+	go,
+}: {
+	mount: string;
+	volume: Volume;
+	again: boolean;
+	go: (after: Volume[]) => void;
+}) {
+	return (
+		<Card className="mx-auto w-full max-w-xl p-5">
+			{again && <p className="mb-4 rounded-lg bg-warn-soft p-3 text-sm text-warn">{t.browser.lockedAgain}</p>}
+			<UnlockForm key={volume.volume} mount={mount} volume={volume} autoFocus onUnlocked={(m) => go(m.volumes ?? [])} />
+		</Card>
+	);
 }
 
 export function BrowserPage({ address }: { address: BrowserAddress }) {
@@ -101,18 +137,28 @@ export function BrowserPage({ address }: { address: BrowserAddress }) {
 	}
 	const mount = info.data;
 	const volumes = mount.volumes ?? [];
-	const number = address.volume || (volumes.find((v) => v.default)?.volume ?? 0);
+	const number = address.volume || (preferred(volumes)?.volume ?? 0);
 	const volume = volumes.find((v) => v.volume === number);
 	const at = { ...address, volume: number };
+	// What lay in an unlocked volume is gone from the list once the worker has slept.
+	const locked = volume?.locked ? volume : volume ? undefined : volumes.find((v) => v.locked);
+	const unlocked = (after: Volume[]) => {
+		if (!volume && after.some((v) => v.volume === number)) return;
+		const free = cameFree(volumes, after);
+		if (free) navigate(browserUrl({ mount: mount.mount_id, volume: free.volume, path: '/' }), { replace: true });
+	};
 	return (
 		<>
 			<div className="mb-3 flex flex-wrap items-center justify-between gap-x-4 gap-y-2">
 				<div className="min-w-0">
 					<h1 className="truncate text-xl font-semibold tracking-tight">
-						{mount.vm_name} <span className="font-normal text-muted">· {t.restore.diskN(mount.disk_index)}</span>
+						{mount.vm_name} <span className="font-normal text-muted">· {mountedDisks(mount)}</span>
 					</h1>
-					<p className="truncate text-sm text-muted" title={mount.backup_id}>
-						{mount.backup_id} · <Left mount={mount.mount_id} />
+					<p className="flex flex-wrap gap-x-2 text-sm text-muted">
+						<span className="min-w-0 truncate" title={mount.backup_id}>
+							{mount.backup_id}
+						</span>
+						<Left mount={mount.mount_id} onEnd={info.refetch} />
 					</p>
 				</div>
 				<VolumeSelect volumes={volumes} chosen={number} mount={mount.mount_id} />
@@ -127,16 +173,14 @@ export function BrowserPage({ address }: { address: BrowserAddress }) {
 					</ul>
 				</details>
 			)}
-			{volume?.locked ? (
-				<Card>
-					<Empty icon={Lock} title={t.browser.lockedTitle} hint={t.browser.lockedText} />
-				</Card>
+			{locked ? (
+				<Locked mount={mount.mount_id} volume={locked} again={!volume} go={unlocked} />
 			) : volume && !volume.supported ? (
 				<Card>
 					<Empty icon={TriangleAlert} title={t.browser.unsupportedTitle} hint={volume.reason ?? ''} />
 				</Card>
 			) : (
-				<FileBrowser key={`${number}${at.path}`} address={at} vm={mount.vm_name} onMountGone={info.refetch} />
+				<FileBrowser key={`${number}${at.path}`} address={at} vm={mount.vm_name} onMountChanged={info.refetch} />
 			)}
 		</>
 	);

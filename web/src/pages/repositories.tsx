@@ -1,12 +1,14 @@
-import { Database, FolderSearch, Plus, Trash2 } from 'lucide-react';
+import { Database, FolderSearch, Plus, SearchX, Trash2 } from 'lucide-react';
 import { useState, type FormEvent } from 'react';
 import type { Schemas } from '@/api/client';
 import { useAddRepository, useRemoveRepository, useRepositories, useScan } from '@/api/queries';
 import { TypeBadge } from '@/components/backup-badges';
+import { SearchField } from '@/components/list-page';
 import { Problem } from '@/components/problem';
-import { Badge, Button, Card, Dialog, Empty, Input, PageHead, SkeletonRows } from '@/components/ui';
+import { Badge, Button, Card, Dialog, Empty, Field, Input, PageHead, SkeletonRows } from '@/components/ui';
 import { formatDate } from '@/lib/format';
 import { useTitle } from '@/lib/hooks';
+import { useSearch } from '@/lib/router';
 import { t } from '@/texts';
 
 function Notes({ title, hint, notes }: { title: string; hint?: string; notes: Schemas['ScanNote'][] }) {
@@ -144,38 +146,23 @@ function AddDialog({
 	return (
 		<Dialog open onClose={onClose} title={t.repositories.add}>
 			<form onSubmit={submit} className="space-y-4">
-				<div className="space-y-1">
-					<label htmlFor="repository-name" className="block text-sm font-medium">
-						{t.repositories.name}
-					</label>
-					<Input
-						id="repository-name"
-						value={name}
-						maxLength={255}
-						required
-						aria-describedby="name-hint"
-						onChange={(e) => setName(e.target.value)}
-					/>
-					<p id="name-hint" className="text-sm text-muted">
-						{t.repositories.nameHint}
-					</p>
-				</div>
-				<div className="space-y-1">
-					<label htmlFor="repository-location" className="block text-sm font-medium">
-						{t.repositories.location}
-					</label>
-					<Input
-						id="repository-location"
-						value={location}
-						required
-						pattern="/.*"
-						aria-describedby="location-hint"
-						onChange={(e) => setLocation(e.target.value)}
-					/>
-					<p id="location-hint" className="text-sm text-muted">
-						{t.repositories.locationHint}
-					</p>
-				</div>
+				<Field id="repository-name" label={t.repositories.name} hint={t.repositories.nameHint}>
+					{(props) => (
+						<Input {...props} value={name} maxLength={255} required onChange={(e) => setName(e.target.value)} />
+					)}
+				</Field>
+				<Field id="repository-location" label={t.repositories.location} hint={t.repositories.locationHint}>
+					{(props) => (
+						<Input
+							{...props}
+							value={location}
+							required
+							pattern="/.*"
+							placeholder="/srv/backups"
+							onChange={(e) => setLocation(e.target.value)}
+						/>
+					)}
+				</Field>
 				{add.isError && <Problem error={add.error} />}
 				<div className="flex justify-end gap-2">
 					<Button onClick={onClose}>{t.cancel}</Button>
@@ -191,15 +178,21 @@ function AddDialog({
 export function Repositories() {
 	useTitle(t.repositories.title);
 	const repositories = useRepositories();
+	const q = (useSearch().get('q') ?? '').toLowerCase();
+	const all = repositories.data?.repositories ?? [];
+	const shown = all.filter((r) => [r.name, r.location].some((text) => text.toLowerCase().includes(q)));
 	const [adding, setAdding] = useState(false);
 	const [scans, setScans] = useState<Record<string, Schemas['ScanResult']>>({});
 	return (
 		<>
 			<PageHead title={t.repositories.title} lead={t.repositories.lead}>
-				<Button look="primary" onClick={() => setAdding(true)}>
-					<Plus className="size-4" aria-hidden />
-					{t.repositories.add}
-				</Button>
+				<div className="flex w-full flex-wrap gap-2 sm:w-auto">
+					{all.length > 1 && <SearchField label={t.repositories.searchLabel} />}
+					<Button look="primary" onClick={() => setAdding(true)}>
+						<Plus className="size-4" aria-hidden />
+						{t.repositories.add}
+					</Button>
+				</div>
 			</PageHead>
 			{adding && (
 				<AddDialog
@@ -221,7 +214,12 @@ export function Repositories() {
 				</Card>
 			) : (
 				<div className="space-y-4">
-					{repositories.data.repositories.map((r) => (
+					{shown.length === 0 && (
+						<Card>
+							<Empty icon={SearchX} title={t.repositories.noMatch} />
+						</Card>
+					)}
+					{shown.map((r) => (
 						<Row key={r.id} repository={r} scanNow={scans[r.id]} />
 					))}
 				</div>

@@ -1,8 +1,9 @@
 import { ArrowRight, Check, HardDrive, HardDriveDownload, Layers, Server } from 'lucide-react';
-import { useState, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
 import type { Schemas } from '@/api/client';
-import { useBackups, useMountDisk, useResources, useVms } from '@/api/queries';
+import { useBackups, useMountDisk, useMountInfo, useResources, useVms } from '@/api/queries';
 import { TypeBadge } from '@/components/backup-badges';
+import { Choice } from '@/components/choice';
 import { isCode, Problem } from '@/components/problem';
 import { Stat } from '@/components/stats';
 import { Badge, Button, Card, Empty, Input, PageHead, SkeletonRows } from '@/components/ui';
@@ -13,8 +14,14 @@ import { browserUrl } from '@/lib/paths';
 import { Link, navigate, setSearch, useSearch } from '@/lib/router';
 import { MountsPanel } from '@/mounts/panel';
 import { t } from '@/texts';
+import { VolumeChoice } from '@/volumes/choice';
+import { UnlockForm } from '@/volumes/unlock';
+import { cameFree, choosable, preferred } from '@/volumes/volumes';
 
 const MANY = 8;
+/** In place of a disk's number: all of them, as one machine. */
+const ALL = 'all';
+const nothingMounted = { mount: null, volume: null };
 
 function Cards() {
 	const { data } = useResources();
@@ -25,13 +32,13 @@ function Cards() {
 				icon={HardDrive}
 				label={t.restore.cards.mounts}
 				value={n(data?.active_mounts)}
-				hint={t.restore.cards.mountsHint}
+				hint={t.restore.cards.mountsHint(data?.active_mounts ?? 0)}
 			/>
 			<Stat
 				icon={HardDriveDownload}
 				label={t.restore.cards.restores}
 				value={n(data?.restores_total)}
-				hint={t.restore.cards.restoresHint}
+				hint={t.restore.cards.restoresHint(data?.restores_total ?? 0)}
 			/>
 			<Stat
 				icon={Layers}
@@ -56,34 +63,6 @@ function Step({ n, title, children }: { n: number; title: string; children: Reac
 	);
 }
 
-/** A radio button that looks like a card. */
-function Choice({
-	name,
-	checked,
-	onChoose,
-	children,
-	className,
-}: {
-	name: string;
-	checked: boolean;
-	onChoose: () => void;
-	children: ReactNode;
-	className?: string;
-}) {
-	return (
-		<label
-			className={cn(
-				'relative flex min-h-11 cursor-pointer items-center gap-3 rounded-lg border px-3 py-2 has-[:focus-visible]:outline has-[:focus-visible]:outline-2 has-[:focus-visible]:outline-offset-2 has-[:focus-visible]:outline-accent',
-				checked ? 'border-accent bg-accent-soft' : 'border-control/50 hover:bg-raised',
-				className,
-			)}
-		>
-			<input type="radio" name={name} checked={checked} onChange={onChoose} className="sr-only" />
-			{children}
-		</label>
-	);
-}
-
 function VmStep({ vms, chosen }: { vms: Schemas['VmContext'][]; chosen: string }) {
 	const [q, setQ] = useState('');
 	const shown = vms.filter((v) => v.vm_name.toLowerCase().includes(q.toLowerCase()));
@@ -105,7 +84,7 @@ function VmStep({ vms, chosen }: { vms: Schemas['VmContext'][]; chosen: string }
 						key={vm.vm_context_id}
 						name="vm"
 						checked={vm.vm_context_id === chosen}
-						onChoose={() => setSearch({ vm: vm.vm_context_id, backup: null, disk: null })}
+						onChoose={() => setSearch({ ...nothingMounted, vm: vm.vm_context_id, backup: null, disk: null })}
 					>
 						<Server className="size-5 shrink-0 text-muted" aria-hidden />
 						<span className="min-w-0">
@@ -145,7 +124,7 @@ function Timeline({ points, chosen }: { points: Schemas['Backup'][]; chosen: str
 							name="point"
 							className="flex-1"
 							checked={b.backup_id === chosen}
-							onChoose={() => setSearch({ backup: b.backup_id, disk: null })}
+							onChoose={() => setSearch({ ...nothingMounted, backup: b.backup_id, disk: null })}
 						>
 							<span className="flex min-w-0 flex-1 flex-wrap items-center gap-x-3 gap-y-1">
 								<span className="font-medium tabular-nums">{formatDate(b.created_at)}</span>
@@ -162,7 +141,7 @@ function Timeline({ points, chosen }: { points: Schemas['Backup'][]; chosen: str
 	);
 }
 
-function DiskStep({ disks, chosen }: { disks: Schemas['Disk'][]; chosen: number | undefined }) {
+function DiskStep({ disks, chosen }: { disks: Schemas['Disk'][]; chosen: string }) {
 	return (
 		<Step n={3} title={t.restore.disk}>
 			<div className="grid gap-2 p-0.5 sm:grid-cols-2">
@@ -170,8 +149,8 @@ function DiskStep({ disks, chosen }: { disks: Schemas['Disk'][]; chosen: number 
 					<Choice
 						key={d.id}
 						name="disk"
-						checked={d.disk_index === chosen}
-						onChoose={() => setSearch({ disk: String(d.disk_index) })}
+						checked={String(d.disk_index) === chosen}
+						onChoose={() => setSearch({ ...nothingMounted, disk: String(d.disk_index) })}
 					>
 						<HardDrive className="size-5 shrink-0 text-muted" aria-hidden />
 						<span className="min-w-0">
@@ -180,15 +159,71 @@ function DiskStep({ disks, chosen }: { disks: Schemas['Disk'][]; chosen: number 
 						</span>
 					</Choice>
 				))}
+				{disks.length > 1 && (
+					<Choice name="disk" checked={chosen === ALL} onChoose={() => setSearch({ ...nothingMounted, disk: ALL })}>
+						<Layers className="size-5 shrink-0 text-muted" aria-hidden />
+						<span className="min-w-0">
+							<span className="block font-medium">{t.restore.allDisks}</span>
+							<span className="block text-sm text-muted">{t.restore.allDisksHint}</span>
+						</span>
+					</Choice>
+				)}
 			</div>
 			<p className="mt-2 text-sm text-muted">{t.restore.volumeNote}</p>
 		</Step>
 	);
 }
 
-function openMount(mount: Schemas['Mount']) {
-	const volume = mount.volumes?.find((v) => v.default)?.volume ?? 0;
+function openVolume(mount: Schemas['Mount'], volume: number) {
 	navigate(browserUrl({ mount: mount.mount_id, volume, path: '/' }));
+}
+
+/** The disk is open: which of its volumes? The right one is chosen; a locked one asks for its key. */
+function VolumeStep({ mount }: { mount: Schemas['Mount'] }) {
+	const search = useSearch();
+	const volumes = mount.volumes ?? [];
+	const list = choosable(volumes);
+	const chosen = list.find((v) => String(v.volume) === search.get('volume')) ?? preferred(volumes);
+	const top = useRef<HTMLDivElement>(null);
+	useEffect(() => {
+		top.current?.focus({ preventScroll: true });
+		top.current?.scrollIntoView({ block: 'nearest' });
+	}, []);
+	const choose = (volume: number | undefined) => setSearch({ volume: volume === undefined ? null : String(volume) });
+	return (
+		<div ref={top} tabIndex={-1} className="scroll-mb-20 border-t outline-none" data-testid="volumes">
+			<Step n={4} title={t.restore.volume}>
+				{chosen ? (
+					<VolumeChoice volumes={list} chosen={chosen.volume} onChoose={choose} />
+				) : (
+					<p className="text-sm text-muted">{t.restore.noVolume}</p>
+				)}
+				{chosen?.locked && (
+					<div className="mt-4 rounded-lg border p-4">
+						<UnlockForm
+							key={chosen.volume}
+							mount={mount.mount_id}
+							volume={chosen}
+							autoFocus
+							onUnlocked={(m) => choose(cameFree(volumes, m.volumes ?? [])?.volume)}
+						/>
+					</div>
+				)}
+				{chosen && !chosen.locked && !chosen.supported && <p className="mt-3 text-sm text-warn">{chosen.reason}</p>}
+				{chosen && !chosen.locked && (
+					<Button
+						look="primary"
+						className="mt-4 w-full sm:w-auto"
+						disabled={!chosen.supported}
+						onClick={() => openVolume(mount, chosen.volume)}
+					>
+						{t.restore.open}
+						<ArrowRight className="size-4" aria-hidden />
+					</Button>
+				)}
+			</Step>
+		</div>
+	);
 }
 
 function MountProblem({ error, retry }: { error: unknown; retry: () => void }) {
@@ -218,15 +253,36 @@ function Chooser({ vms }: { vms: Schemas['VmContext'][] }) {
 	const vm = search.get('vm') ?? vms[0]?.vm_context_id ?? '';
 	const backups = useBackups(vm);
 	const mount = useMountDisk();
+	const mounted = useMountInfo(search.get('mount'));
 	const points = (backups.data?.backups ?? [])
 		.filter((b) => b.status === 'completed')
 		.sort((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at));
 	const point = points.find((b) => b.backup_id === search.get('backup')) ?? points[0];
-	const disk = point?.disks.find((d) => String(d.disk_index) === search.get('disk')) ?? point?.disks[0];
+	const wanted = search.get('disk');
+	const disk = point?.disks.find((d) => String(d.disk_index) === wanted) ?? point?.disks[0];
+	const whole = wanted === ALL && point !== undefined && point.disks.length > 1;
 	const start = () => {
 		if (point && disk)
-			mount.mutate({ backup_id: point.backup_id, disk_index: disk.disk_index, reuse: false }, { onSuccess: openMount });
+			mount.mutate(
+				{
+					backup_id: point.backup_id,
+					...(whole ? { disks: 'all' as const } : { disk_index: disk.disk_index }),
+					reuse: false,
+				},
+				{
+					onSuccess: (m) => {
+						const list = choosable(m.volumes ?? []);
+						// Where there is nothing to choose, nothing is asked.
+						if (list.length === 1 && list[0]?.supported && !list[0].locked) openVolume(m, list[0].volume);
+						else setSearch({ mount: m.mount_id, volume: null }, { replace: false });
+					},
+				},
+			);
 	};
+	const gone = isCode(mounted.error, 'MOUNT_NOT_FOUND');
+	useEffect(() => {
+		if (gone) setSearch(nothingMounted);
+	}, [gone]);
 	return (
 		<Card>
 			<VmStep vms={vms} chosen={vm} />
@@ -239,14 +295,22 @@ function Chooser({ vms }: { vms: Schemas['VmContext'][] }) {
 			) : (
 				<>
 					<Timeline points={points} chosen={point.backup_id} />
-					<DiskStep disks={point.disks} chosen={disk?.disk_index} />
-					<div className="sticky bottom-14 z-10 rounded-b-xl border-t bg-surface p-4 md:bottom-0 md:py-3">
-						{mount.isError && <MountProblem error={mount.error} retry={start} />}
-						<Button look="primary" className="w-full sm:w-auto" busy={mount.isPending} onClick={start}>
-							{mount.isPending ? t.restore.mounting : t.restore.mount}
-							{!mount.isPending && <ArrowRight className="size-4" aria-hidden />}
-						</Button>
-					</div>
+					<DiskStep disks={point.disks} chosen={whole ? ALL : String(disk?.disk_index)} />
+					{mounted.data ? (
+						<VolumeStep key={mounted.data.mount_id} mount={mounted.data} />
+					) : (
+						<div className="sticky bottom-14 z-10 rounded-b-xl border-t bg-surface p-4 md:bottom-0 md:py-3">
+							{mount.isError && (
+								<div className="mb-3">
+									<MountProblem error={mount.error} retry={start} />
+								</div>
+							)}
+							<Button look="primary" className="w-full sm:w-auto" busy={mount.isPending} onClick={start}>
+								{mount.isPending ? t.restore.mounting : t.restore.mount}
+								{!mount.isPending && <ArrowRight className="size-4" aria-hidden />}
+							</Button>
+						</div>
+					)}
 				</>
 			)}
 		</Card>

@@ -11,7 +11,7 @@ function refused(error: unknown): boolean {
 	return error instanceof ApiError && error.status === 401;
 }
 
-export function SignIn({ ended }: { ended: boolean }) {
+export function SignIn({ ended, signedIn }: { ended: boolean; signedIn: boolean }) {
 	useTitle(t.signIn.title);
 	const signIn = useSignIn();
 	const [token, setToken] = useState('');
@@ -22,13 +22,18 @@ export function SignIn({ ended }: { ended: boolean }) {
 	const { mutate } = signIn;
 	useEffect(() => {
 		const code = location.pathname === '/sign-in' ? location.hash.slice(1) : '';
-		if (!code || tried.current) return;
+		if (tried.current) return;
+		if (!code) {
+			// Somebody who is signed in already has no business here; with a code, the new session replaces the old one first.
+			if (signedIn && location.pathname === '/sign-in') navigate('/', { replace: true });
+			return;
+		}
 		tried.current = true;
 		setByLink(true);
 		// The code is worth nothing any more, and has no place in the history.
 		history.replaceState(null, '', '/sign-in');
 		mutate({ code }, { onSuccess: () => navigate('/', { replace: true }) });
-	}, [mutate]);
+	}, [mutate, signedIn]);
 
 	const submit = (e: FormEvent) => {
 		e.preventDefault();

@@ -1,14 +1,12 @@
 import type { ColumnDef } from '@tanstack/react-table';
-import { SearchX, Server } from 'lucide-react';
+import { Server } from 'lucide-react';
 import type { Schemas } from '@/api/client';
 import { useRepositories, useVms } from '@/api/queries';
-import { DataTable } from '@/components/data-table';
-import { Problem } from '@/components/problem';
-import { Button, Card, Empty, Input, PageHead, SkeletonRows } from '@/components/ui';
+import { ListPage } from '@/components/list-page';
+import { Button, Empty } from '@/components/ui';
 import { formatDate } from '@/lib/format';
-import { useTitle } from '@/lib/hooks';
 import { restoreUrl } from '@/lib/links';
-import { Link, setSearch, useSearch } from '@/lib/router';
+import { Link, useSearch } from '@/lib/router';
 import { t } from '@/texts';
 
 type Row = Schemas['VmContext'] & { repository: string };
@@ -47,46 +45,27 @@ const columns: ColumnDef<Row>[] = [
 ];
 
 export function Vms() {
-	useTitle(t.vms.title);
 	const vms = useVms();
-	const repositories = useRepositories();
-	const q = useSearch().get('q') ?? '';
-	const name = (id: string) => repositories.data?.repositories.find((r) => r.id === id)?.name ?? '';
-	const rows = vms.data?.vm_contexts.map((vm) => ({ ...vm, repository: name(vm.repository_id) })) ?? [];
+	const repositories = useRepositories().data?.repositories ?? [];
+	const chosen = useSearch().get('repository');
+	const name = (id: string) => repositories.find((r) => r.id === id)?.name ?? '';
+	const all = vms.data?.vm_contexts ?? [];
 	return (
-		<>
-			<PageHead title={t.vms.title}>
-				<Input
-					type="search"
-					className="sm:w-64"
-					aria-label={t.vms.searchLabel}
-					placeholder={t.search}
-					value={q}
-					onChange={(e) => setSearch({ q: e.target.value || null })}
-				/>
-			</PageHead>
-			<Card className="overflow-hidden">
-				{vms.isPending ? (
-					<SkeletonRows />
-				) : vms.isError ? (
-					<Problem error={vms.error} onRetry={() => void vms.refetch()} />
-				) : (
-					<DataTable
-						label={t.vms.title}
-						rows={rows}
-						columns={columns}
-						search={q}
-						sort={[{ id: 'vm_name', desc: false }]}
-						empty={
-							rows.length === 0 ? (
-								<Empty icon={Server} title={t.vms.empty} hint={t.vms.emptyHint} />
-							) : (
-								<Empty icon={SearchX} title={t.vms.noMatch} />
-							)
-						}
-					/>
-				)}
-			</Card>
-		</>
+		<ListPage
+			title={t.vms.title}
+			searchLabel={t.vms.searchLabel}
+			filters={[
+				{ key: 'repository', label: t.vms.repository, options: repositories.map((r) => [r.id, r.name] as const) },
+			]}
+			query={vms}
+			rows={all
+				.filter((vm) => !chosen || vm.repository_id === chosen)
+				.map((vm) => ({ ...vm, repository: name(vm.repository_id) }))}
+			total={all.length}
+			columns={columns}
+			sort={[{ id: 'vm_name', desc: false }]}
+			empty={<Empty icon={Server} title={t.vms.empty} hint={t.vms.emptyHint} />}
+			noMatch={t.vms.noMatch}
+		/>
 	);
 }
