@@ -34,6 +34,7 @@ void hub_session_options(const struct hub *h, struct session_options *ret)
 		.call_timeout_ms = h->call_timeout_ms,
 		.open_timeout_ms = h->call_timeout_ms,
 		.stall_timeout_ms = h->call_timeout_ms,
+		.key_timeout_ms = h->call_timeout_ms,
 		.no_sandbox = h->no_sandbox,
 	};
 }

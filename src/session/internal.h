@@ -43,7 +43,7 @@ struct session {
 	uint32_t last_request;
 	struct pending *pending;
 	struct leftover *leftovers;
-	unsigned call_timeout_ms, open_timeout_ms, stall_timeout_ms;
+	unsigned call_timeout_ms, open_timeout_ms, stall_timeout_ms, key_timeout_ms;
 	_Atomic uint64_t last_used_ms;
 	uint64_t sock_watch, pid_watch;
 	char *missing[WIRE_DISKS_MAX];   /* owned; set by session_open, constant from then on */

@@ -77,8 +77,8 @@ static int get_all(int sock, void *to, size_t len, uint64_t until, struct err *e
 		struct pollfd pfd = {.fd = sock, .events = POLLIN};
 		int ready = now < until ? poll(&pfd, 1, (int)(until - now)) : 0;
 		if (ready == 0)
-			return err_set(e, ERR_TIMEOUT, "session", "deriving the key takes more than %d seconds",
-			               KEYHELPER_TIMEOUT_MS / 1000);
+			return err_set(e, ERR_TIMEOUT, "session",
+			               "the process that looks for the key took too long and was ended; the key may still be the right one");
 		ssize_t n = ready > 0 ? recv(sock, p, len, MSG_DONTWAIT) : -1;
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
@@ -104,14 +104,15 @@ static int take_failure(int sock, uint32_t code, uint32_t len, uint64_t until, s
 	return failure < 0 && wire_error_allowed(failure) ? err_set(e, failure, "keys", "%s", msg) : broken(e);
 }
 
-static int talk(int sock, const struct session_key *secret, uint8_t ret[WIRE_KEY_MAX], size_t *ret_len, struct err *e)
+static int talk(int sock, unsigned timeout_ms, const struct session_key *secret, uint8_t ret[WIRE_KEY_MAX], size_t *ret_len,
+                struct err *e)
 {
 	static const uint8_t kinds[] = {
 		[SESSION_KEY_PASSPHRASE] = KEYHELPER_PASSPHRASE,
 		[SESSION_KEY_RECOVERY] = KEYHELPER_RECOVERY,
 		[SESSION_KEY_FILE] = KEYHELPER_FILE,
 	};
-	uint64_t until = now_ms() + KEYHELPER_TIMEOUT_MS;
+	uint64_t until = now_ms() + timeout_ms;
 	uint8_t head[ANSWER_HEAD];
 	put_le32(head, kinds[secret->kind]);
 	put_le32(head + 4, (uint32_t)secret->len);
@@ -133,8 +134,8 @@ static int talk(int sock, const struct session_key *secret, uint8_t ret[WIRE_KEY
 	return r;
 }
 
-int keyhelper_ask(const char *program, int header_fd, const struct session_key *secret, uint8_t ret[WIRE_KEY_MAX],
-                  size_t *ret_len, struct err *e)
+int keyhelper_ask(const char *program, unsigned timeout_ms, int header_fd, const struct session_key *secret,
+                  uint8_t ret[WIRE_KEY_MAX], size_t *ret_len, struct err *e)
 {
 	if (secret->len > KEYHELPER_SECRET_MAX)
 		return err_set(e, ERR_INVALID, "session", "a passphrase or key file has at most %d bytes", KEYHELPER_SECRET_MAX);
@@ -147,7 +148,7 @@ int keyhelper_ask(const char *program, int header_fd, const struct session_key *
 	(void)close(pair[1]);
 	if (r != 0)
 		return err_set_errno(e, ERR_WORKER_START, r, "session", "cannot start the program sendense-keyhelper");
-	r = talk(ours, secret, ret, ret_len, e);
+	r = talk(ours, timeout_ms, secret, ret, ret_len, e);
 	/* One answer is all it has to say. */
 	(void)kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

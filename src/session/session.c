@@ -1,4 +1,5 @@
 #include "session/internal.h"
+#include "session/keyhelper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -418,6 +419,7 @@ static struct session *session_new(const struct session_options *opt)
 	s->call_timeout_ms = opt->call_timeout_ms ? opt->call_timeout_ms : CALL_TIMEOUT_MS;
 	s->open_timeout_ms = opt->open_timeout_ms ? opt->open_timeout_ms : OPEN_TIMEOUT_MS;
 	s->stall_timeout_ms = opt->stall_timeout_ms ? opt->stall_timeout_ms : STALL_TIMEOUT_MS;
+	s->key_timeout_ms = opt->key_timeout_ms ? opt->key_timeout_ms : KEYHELPER_TIMEOUT_MS;
 	atomic_init(&s->last_used_ms, now_ms());
 	return s;
 }

@@ -31,6 +31,7 @@ struct session_options {
 	int log_fd;                      /* where the worker's standard error goes; -1: our own */
 	unsigned call_timeout_ms;        /* for an answer that needs no stream; 0: 30,000 */
 	unsigned open_timeout_ms;        /* for session_open; 0: 60,000 */
+	unsigned key_timeout_ms;         /* for the key helper, of session_unlock; 0: 60,000 */
 	unsigned stall_timeout_ms;       /* a stream that gives no byte and no sign of progress; 0: 60,000 */
 	bool no_sandbox;                 /* sanitizer builds only: the worker refuses it elsewhere */
 };

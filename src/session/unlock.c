@@ -152,7 +152,7 @@ int session_unlock(struct session *s, uint32_t volume, const struct session_key 
 	uint8_t key[WIRE_KEY_MAX];
 	size_t key_len = 0;
 	pthread_mutex_lock(&one_at_a_time);
-	r = keyhelper_ask(s->keyhelper, fd, secret, key, &key_len, e);
+	r = keyhelper_ask(s->keyhelper, s->key_timeout_ms, fd, secret, key, &key_len, e);
 	pthread_mutex_unlock(&one_at_a_time);
 	if (r == 0)
 		r = give_key(s, volume, key, key_len, ret, e);

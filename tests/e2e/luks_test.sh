@@ -102,4 +102,20 @@ ok 'command lines were looked at' grep -q sendense-keyhelper seen
 ok 'no secret in any of them' bash -c '! grep -qaFf pattern seen'
 ok 'no key helper is left' bash -c '! ps -o comm= --ppid '"$HUB"' | grep -q keyhelper'
 hub_stop
+
+# A key helper that hangs: the answer comes, and says so; nothing of it is left.
+mkdir bin && cp "$SENDENSE_BUILD"/src/cmd/sendense-{hub,worker} bin/
+printf '#!/bin/sh\nexec sleep 987\n' >bin/sendense-keyhelper && chmod +x bin/sendense-keyhelper
+echo 'worker_timeout_seconds = 5' >hub.conf
+OLD_PATH=$PATH; PATH=$T/bin:$PATH; rm -rf hub
+hub_start --config "$T/hub.conf"
+REPO=$(add_repository main "$T/repo")
+api "/repositories/$REPO/scan" -d '{}' >/dev/null
+MOUNT=$(mount "$(api /backups | jq -r '.backups[0].backup_id // .backups[0].id')")
+expect 'a key helper that hangs' 504 WORKER_TIMEOUT "/restore/$MOUNT/unlock" -d '{"volume":1,"passphrase":"x"}'
+ok 'it says what took too long' grep -q 'looks for the key took too long' body
+ok 'the helper is gone' bash -c '! ps -o args= --ppid '"$HUB"' | grep -q "sleep 987"'
+is 'the mount is as it was' "$(api "/restore/$MOUNT" | jq -c '[.volumes[]|.locked]')" '[true]'
+hub_stop
+PATH=$OLD_PATH
 done_testing

@@ -53,7 +53,7 @@ static int open_locked(struct volume_set *s, char **argv, struct err *e)
 			continue;
 		int r = copy_header(s, &s->volumes[i], &header, e);
 		if (r == 0)
-			r = keyhelper_ask(argv[1], header, &key, master, &len, e);
+			r = keyhelper_ask(argv[1], KEYHELPER_TIMEOUT_MS, header, &key, master, &len, e);
 		return r < 0 ? r : volume_set_unlock(s, s->volumes[i].number, master, len, e);
 	}
 	return err_set(e, ERR_INVALID, "test", "nothing is locked");
