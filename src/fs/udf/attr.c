@@ -117,7 +117,8 @@ int udf_inode_stat(struct udf *u, const struct udf_inode *n, struct fs_stat *ret
 		.mode = mode_of(n),
 		.uid = n->uid == (uint32_t)ID_NONE ? ID_NOBODY : n->uid,
 		.gid = n->gid == (uint32_t)ID_NONE ? ID_NOBODY : n->gid,
-		.nlink = n->links,
+		/* A directory's own "." is no link of UDF, but Linux counts it. */
+		.nlink = n->links + (uint64_t)(n->type == UDF_TYPE_DIRECTORY),
 		.size = n->size,
 	};
 	if (st.type == FS_UNKNOWN)

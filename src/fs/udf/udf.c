@@ -55,19 +55,29 @@ static int find_root(struct udf *u, uint8_t *buf, struct err *e)
 	return why.code;
 }
 
+/* A virtual partition is for media where the integrity descriptor cannot be written again: it stays open. */
+static bool is_write_once(const struct udf_volume *v)
+{
+	for (unsigned i = 0; i < v->part_count; i++)
+		if (v->part[i].kind == UDF_PART_VIRTUAL)
+			return true;
+	return false;
+}
+
 static void warn_of_state(struct udf *u)
 {
 	const struct udf_volume *v = &u->vol;
 	if (v->reserve)
 		fs_warn(&u->fs, "the UDF volume's main descriptors are damaged; the reserve sequence is used");
-	if (v->open)
+	if (v->open && !is_write_once(v))
 		fs_warn(&u->fs, "the UDF volume was in use when it was copied: files then being written may be incomplete");
 	if (v->revision > REVISION_MAX)
 		fs_warn(&u->fs, "the volume is of UDF revision %x.%02x, which is not known", (unsigned)(v->revision >> 8),
 		        v->revision & 0xffu);
 	for (unsigned i = 0; i < v->part_count; i++) {
 		const struct udf_part *p = &v->part[i];
-		if (p->found && (p->start + p->blocks) * v->block > u->fs.blk->size)
+		bool physical = p->kind == UDF_PART_PLAIN || p->kind == UDF_PART_SPARABLE;
+		if (physical && (p->start + p->blocks) * v->block > u->fs.blk->size)
 			fs_warn(&u->fs, "a partition of the UDF volume ends at byte %" PRIu64 ", its device at %" PRIu64,
 			        (p->start + p->blocks) * v->block, u->fs.blk->size);
 		if (p->kind == UDF_PART_UNKNOWN)
