@@ -31,8 +31,8 @@ else
 		else
 			is "$options: no warnings" "$(warnings "$tmp/img" | grep -v 'its device at')" ''
 		fi
-		# libblkid does not know the reserve sequence.
-		[[ $options == *main-vds* ]] || is "$options: type, label and UUID as blkid says" "$("$fsdump" --ident "$tmp/img" | sed -n '1s/.*label=\(.*\) uuid=\(.*\) size.*/\1 \2/p')" \
+		# libblkid knows neither the reserve sequence nor every place of an anchor.
+		[[ $options == *main-vds* || $options == *'anchors before' ]] || is "$options: type, label and UUID as blkid says" "$("$fsdump" --ident "$tmp/img" | sed -n '1s/.*label=\(.*\) uuid=\(.*\) size.*/\1 \2/p')" \
 			"$(blkid -p -o value -s LABEL "$tmp/img" | head -c -1 | python3 -c '
 import sys
 print("".join(chr(c) if 0x21 <= c <= 0x7e else "\\%03o" % c for c in sys.stdin.buffer.read()))') $(blkid -p -o value -s UUID "$tmp/img")"
@@ -121,6 +121,11 @@ for image in "$corpus"/google+syzkaller/sys/linux/test/syz_mount_image_udf_*.img
 	[ -e "$image" ] || continue
 	found=1 name=$(basename "$image" .img.zlib)
 	python3 -c 'import sys, zlib; sys.stdout.buffer.write(zlib.decompress(sys.stdin.buffer.read()))' <"$image" >"$tmp/img"
+	if [ "$name" = syz_mount_image_udf_26 ]; then
+		# Cut short: none of the places an anchor may have is in it. udfinfo does not open it either.
+		like "$name: refused with the reason" "$("$fsdump" "$tmp/img")" 'FS_CORRUPT no anchor'
+		continue
+	fi
 	is "$name: names, sizes, contents" \
 		"$("$fsdump" "$tmp/img" | sed -nE 's/^(\S+) type=file .* size=([0-9]+) .*sha256=(\w+)/\1 \2 \3/p')" "$want"
 	ok "$name: conformance" "$fscheck" "$tmp/img"

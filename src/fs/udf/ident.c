@@ -7,7 +7,6 @@
 
 enum {
 	SCORE_SURE = FS_PROBE_SURE,
-	SCORE_SURE = 93,             /* its descriptors can survive beneath a filesystem made later at the start */
 	SCORE_RECOGNISED = 30,       /* recognised, but its anchor or its descriptors are lost */
 	UUID_CHARS = 16,
 	UUID_HALF = 8,
