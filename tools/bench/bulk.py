@@ -4,7 +4,6 @@ import signal
 import subprocess
 import time
 
-from hub import Mounted
 from measure import BenchError, Meter, memory, preread
 from tasks import PEER
 
@@ -58,12 +57,7 @@ def open_mounts(ctx, fs):
                                 machine_memory=before - available(), mounts=count)
             return meter.sample
         finally:
-            for mount in mounts:
-                ctx.hub.unmount(mount)
-            for _ in range(2000):
-                if not ctx.hub.workers():
-                    break
-                time.sleep(0.01)
+            ctx.hub.unmount(*mounts)
     # Nothing is timed here, so once is enough.
     ctx.log("memory/mounts/warm ")
     ctx.results.add("memory/mounts/warm", f"{count:,} mounts open, each listed", {"sendense": [go()]})
@@ -82,11 +76,10 @@ def many_clients(ctx, fs):
     images = [ctx.fixtures.image(name) for name in ctx.results.filesystems]
     preread(*[i.path for i in images])
     load = [f"{ctx.build}/tests/bench/bench-load", ctx.hub.host, str(ctx.hub.port), ctx.hub.token]
-    mounted = [Mounted(ctx.hub, i.backup) for i in images]
     ids = []
     try:
-        for m in mounted:
-            ids.append(m.__enter__())
+        for i in images:
+            ids.append(ctx.hub.mount(i.backup))
         lists = [f"/api/v1/restore/{i}/files?path=/small" for i in ids]
         files = [f"/api/v1/restore/{i}/download?path=/big/medium.bin" for i in ids]
         listing = load + ["list", "8", str(ctx.scale.requests)] + lists
@@ -113,8 +106,7 @@ def many_clients(ctx, fs):
         ctx.measure("load/clients/warm", f"{ctx.scale.requests:,} listings of 20 entries, 8 at a time", {
             f"while {ctx.scale.clients} clients download": busy, "alone": alone})
     finally:
-        for m, _ in zip(mounted, ids):
-            ctx.hub.unmount(m.id)
+        ctx.hub.unmount(*ids)
 
 
 def growth(ctx, fs):

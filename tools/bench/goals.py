@@ -17,6 +17,11 @@ def median(result, party, what="wall"):
     return statistics.median(s[what] for s in result["samples"][party])
 
 
+def ratio_closed(result, party):
+    """With what closing takes the other one; ours is closed when it ends."""
+    return statistics.median((b["wall"] + b["closing"]) / a["wall"] for a, b in zip(result["samples"]["sendense"], result["samples"][party]))
+
+
 class Goals:
     """rows: (what, goal, reached, verdict); verdict None: not measured."""
 
@@ -62,7 +67,9 @@ def per_entry(result):
 def judge(results, filesystems, lengths):
     g = Goals(results)
     for fs in filesystems:
-        g.times(f"image file → root listing, {fs}, warm", f"open/{fs}/warm", PEER[fs], 4)
+        g.judge(f"image file → root listing, {fs}, warm", "4 ×", f"open/{fs}/warm",
+                lambda r, p=PEER[fs]: (ratio(r, p), ratio_closed(r, p)), lambda v: v[0] >= 4,
+                lambda v: f"{v[0]:.2f} × ({v[1]:.2f} × with the peer's closing)")
     longest = f"chain-{lengths[-1]}"
     g.at_most(f"POST mount → listed, chain of full + {lengths[-1]}, against a single image", "mount/lengths/warm",
               lambda r: 1 / ratio(r, "single", ours=longest), 1.5, " ×", 2)

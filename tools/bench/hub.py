@@ -94,8 +94,15 @@ class Hub:
     def mount(self, backup):
         return self.ask("POST", "/restore/mount", {"backup_id": backup, "disk_index": 0})["mount_id"]
 
-    def unmount(self, mount):
-        self.call("DELETE", f"/restore/{mount}")
+    def unmount(self, *mounts):
+        """And waits for the workers: the next run's figures should not have the end of this one's in them."""
+        for mount in mounts:
+            self.call("DELETE", f"/restore/{mount}")
+        for _ in range(4000):
+            if not self.workers():
+                return
+            time.sleep(0.005)
+        raise BenchError("workers stay after their mounts were closed")
 
     def url(self, mount, what, path, **query):
         more = "".join(f"&{k}={v}" for k, v in query.items())
@@ -118,8 +125,3 @@ class Mounted:
 
     def __exit__(self, *_):
         self.hub.unmount(self.id)
-        # The next run's figures should not have the end of this one's worker in them.
-        for _ in range(400):
-            if not self.hub.workers():
-                return
-            time.sleep(0.005)

@@ -131,8 +131,9 @@ def middle(samples):
     """Several short runs as one: median of the wall times, mean of the CPU seconds, highest peak."""
     one = Sample(samples[len(samples) // 2])
     one["wall"] = statistics.median(s["wall"] for s in samples)
-    for what in ("cpu", "machine"):
-        one[what] = statistics.mean(s[what] for s in samples)
+    for what in ("cpu", "machine", "closing"):
+        if what in one:
+            one[what] = statistics.mean(s[what] for s in samples)
     one["peak"] = max(s["peak"] for s in samples)
     return one
 
