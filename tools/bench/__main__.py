@@ -7,6 +7,7 @@ Needs root: the fixtures are filled, and the peers mounted, by the kernel. All o
 own, so whatever ends it, nothing stays mounted and no process stays behind.
 """
 import argparse
+import fcntl
 import os
 import shutil
 import signal
@@ -90,6 +91,11 @@ def main():
     scale = Scale(a.quick)
     folder = f"{os.path.abspath(a.folder)}/{'quick' if a.quick else 'full'}"
     os.makedirs(folder, exist_ok=True)
+    lock = open(f"{folder}/lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        sys.exit(f"another measurement uses {folder}")
     only = [o for o in a.only.split(",") if o]
     results = report.Results(f"{folder}/results.json", only, a.filesystems, a.rounds, scale)
     measure_all(a, results, scale, folder)

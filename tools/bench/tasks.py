@@ -9,7 +9,7 @@ import time
 
 import peers
 from hub import Mounted
-from measure import Meter, preread, rounds, run
+from measure import Meter, memory, preread, rounds, run
 
 PEER = {"ext4": "storage-daemon + mount", "xfs": "storage-daemon + mount", "btrfs": "storage-daemon + mount",
         "ntfs": "storage-daemon + ntfs-3g"}
@@ -59,6 +59,7 @@ class Context:
             meter.run(self.hub.curl(url), self.out)
         meter.sample["bytes"] = self.number()
         meter.sample["worker_peak"] = self.hub.worker_peak()
+        meter.sample["worker_pss"] = max([memory(p, "Pss") for p in self.hub.workers()] or [0])
         return meter.sample
 
     def cli(self, *arguments):
