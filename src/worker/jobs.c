@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,7 +265,9 @@ static void *thread_main(void *arg)
 		unlink_running(w, j);
 		job_free(j);
 	}
-	w->threads--;
+	/* Nothing is asked for a while: what the heap holds in reserve goes back to the system. There may be a thousand of us. */
+	if (--w->threads == 0)
+		(void)malloc_trim(0);
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
 }
