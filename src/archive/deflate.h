@@ -4,7 +4,7 @@
  * as its dictionary, and ends on a byte boundary (a sync flush, or the final block): so blocks may be compressed by
  * several threads and joined by mere concatenation. A block that does not shrink becomes stored blocks.
  *
- * Level 1: on a real tree 395-443 MB/s a thread at 0.479 of the size, where level 3 gives 280-310 MB/s at 0.468.
+ * Level 2: as fast as level 1 and 1 to 6 % smaller; level 3 saves 1.5 to 4 % more and takes half as long again, or twice.
  */
 #ifndef ARCHIVE_DEFLATE_H
 #define ARCHIVE_DEFLATE_H

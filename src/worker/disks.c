@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CACHE_BYTES = 3 << 20 };          /* metadata kept per opened filesystem */
+enum { CACHE_BYTES = 2 << 20 };          /* metadata kept per opened filesystem */
 
 static int grow(void *array, unsigned count, size_t size, struct err *e)
 {
