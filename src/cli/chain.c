@@ -167,6 +167,41 @@ static int keep_layer(struct chain_disk *d, char *path, const struct wire_layer 
 	return 0;
 }
 
+/* The files a VMDK descriptor at `path` names, in their order. */
+static int open_extents(struct finder *f, const char *path, unsigned count, struct session_extent_file *files, struct err *e)
+{
+	for (unsigned i = 0; i < count; i++) {
+		CLEANUP(free_ptr) char *found = NULL;
+		int r = session_extent(f->chain->session, f->disk, i, &files[i].extent, e);
+		if (r == 0)
+			r = find_file(f, path, files[i].extent.name, &found, &files[i].fd, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A layer in a foreign format gets its bytes. */
+static int attach(struct finder *f, const char *path, int fd, struct wire_layer *info, struct err *e)
+{
+	struct session *s = f->chain->session;
+	if (!session_takes_foreign(s)) {
+		f->chain->foreign = true;
+		return err_set(e, ERR_IMAGE_UNSUPPORTED, "image", "%s: a %s image", path, info->format);
+	}
+	struct session_extent_file files[WIRE_EXTENTS_MAX];
+	unsigned count = info->extent_count;
+	for (unsigned i = 0; i < count; i++)
+		files[i].fd = -1;
+	int r = open_extents(f, path, count, files, e);
+	if (r == 0)
+		r = session_attach(s, f->disk, info->format, fd, files, count, info, e);
+	for (unsigned i = 0; i < count; i++)
+		if (files[i].fd >= 0)
+			(void)close(files[i].fd);
+	return r;
+}
+
 /* Hands one layer over; takes path over. */
 static int add_layer(struct finder *f, char *path, int fd, const char *format, struct err *e)
 {
@@ -175,6 +210,8 @@ static int add_layer(struct finder *f, char *path, int fd, const char *format, s
 	int r = note_seen(f, fd, path, e);
 	if (r == 0) {
 		r = session_layer(s, f->disk, fd, format, &info, e);
+		if (r == 0 && info.foreign)
+			r = attach(f, path, fd, &info, e);
 		if (r < 0)
 			(void)err_prefix(e, "%s", path);
 	}
@@ -212,7 +249,7 @@ static int add_chain(struct finder *f, const char *image, struct err *e)
 	}
 	/* A QCOW2 file without its header is damaged, not a raw disk full of noise. */
 	const char *dot = strrchr(image, '.');
-	r = add_layer(f, real, fd, dot && strcasecmp(dot, ".qcow2") == 0 ? "qcow2" : "", e);
+	r = add_layer(f, real, fd, dot && strcasecmp(dot, ".qcow2") == 0 ? "qcow2" : session_foreign_format(image), e);
 	while (r == 0) {
 		const struct chain_disk *d = &f->chain->disks[f->disk];
 		const struct chain_layer *last = &d->layers[d->layer_count - 1];
@@ -251,10 +288,11 @@ static int check_all_there(const struct chain *c, const struct chain_options *op
 	return 0;
 }
 
-int chain_open(const struct chain_options *opt, struct chain *ret, struct err *e)
+/* *ret_foreign: it failed because the worker was not one for foreign images. */
+static int open_all(const struct chain_options *opt, bool foreign, struct chain *ret, bool *ret_foreign, struct err *e)
 {
 	struct chain c = {0};
-	struct session_options so = {.log_fd = -1, .no_sandbox = getenv("SENDENSE_NO_SANDBOX") != NULL};
+	struct session_options so = {.log_fd = -1, .no_sandbox = getenv("SENDENSE_NO_SANDBOX") != NULL, .foreign = foreign};
 	int r = session_start(&so, &c.session, e);
 	if (r < 0)
 		return r;
@@ -266,11 +304,22 @@ int chain_open(const struct chain_options *opt, struct chain *ret, struct err *e
 		r = check_all_there(&c, opt, e);
 	if (r == 0)
 		r = chain_unlock(&c, opt, e);
+	*ret_foreign = c.foreign;
 	if (r < 0)
 		chain_close(&c);
 	else
 		*ret = c;
 	return r;
+}
+
+int chain_open(const struct chain_options *opt, struct chain *ret, struct err *e)
+{
+	bool foreign;
+	int r = open_all(opt, false, ret, &foreign, e);
+	if (r == 0 || !foreign)
+		return r;
+	err_clear(e);
+	return open_all(opt, true, ret, &foreign, e);
 }
 
 void chain_close(struct chain *c)

@@ -54,6 +54,7 @@ struct chain {
 	struct session *session;
 	struct chain_disk disks[CLI_DISKS_MAX];
 	unsigned disk_count;
+	bool foreign;                            /* an image needs a session for foreign ones */
 	struct session_opened opened;
 };
 

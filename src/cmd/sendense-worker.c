@@ -9,5 +9,5 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "sendense-worker is started by sendense and sendense-hub, not by hand\n");
 		return 2;
 	}
-	return worker_main();
+	return worker_main(NULL);
 }

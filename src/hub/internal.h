@@ -82,8 +82,11 @@ int hub_open_disks(struct hub *h, struct mount_disk *disks, unsigned count, bool
 /* What a name promises, or "": the worker looks. A raw image's first bytes are the guest's, who must not be able to make it
  * pass for something else; and a QCOW2 file without its header is damaged, not a raw disk full of noise. */
 const char *hub_format_by_name(const char *path);
-/* A repository's folder, by its row's id. */
 struct repository;
+/* Gives a foreign layer, the last one added to s, its bytes. path: of the image in `repo`, fd: it. */
+int hub_attach(struct session *s, unsigned disk, const struct repository *repo, const char *path, int fd,
+               struct wire_layer *layer, struct err *e);
+/* A repository's folder, by its row's id. */
 int hub_open_repository(struct hub *h, const char *repository_id, struct repository **ret, struct err *e);
 void hub_session_options(const struct hub *h, struct session_options *ret);
 

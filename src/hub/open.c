@@ -27,6 +27,7 @@ struct opening {
 	struct hub *hub;
 	struct session *session;
 	unsigned disk;                   /* whose layers are being added */
+	bool wants_foreign;              /* this worker is not one for foreign images, and one is needed */
 	char id[CATALOG_ID_MAX];         /* the repository used last: nearly always the only one */
 	struct repository *repository;
 };
@@ -51,7 +52,40 @@ const char *hub_format_by_name(const char *path)
 {
 	if (has_suffix(path, ".raw"))
 		return "raw";
-	return has_suffix(path, ".qcow2") ? "qcow2" : "";
+	return has_suffix(path, ".qcow2") ? "qcow2" : session_foreign_format(path);
+}
+
+/* The files a VMDK descriptor at `path` names, in their order: beside it, in the repository. */
+static int open_extents(struct session *s, unsigned disk, const struct repository *repo, const char *path, unsigned count,
+                        struct session_extent_file *files, struct err *e)
+{
+	for (unsigned i = 0; i < count; i++) {
+		char found[REPOSITORY_PATH_MAX];
+		int r = session_extent(s, disk, i, &files[i].extent, e);
+		if (r == 0)
+			r = repository_resolve(repo, path, files[i].extent.name, found, e);
+		if (r == 0)
+			r = repository_open_file(repo, found, &files[i].fd, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int hub_attach(struct session *s, unsigned disk, const struct repository *repo, const char *path, int fd,
+               struct wire_layer *layer, struct err *e)
+{
+	struct session_extent_file files[WIRE_EXTENTS_MAX];
+	unsigned count = layer->extent_count;
+	for (unsigned i = 0; i < count; i++)
+		files[i].fd = -1;
+	int r = open_extents(s, disk, repo, path, count, files, e);
+	if (r == 0)
+		r = session_attach(s, disk, layer->format, fd, files, count, layer, e);
+	for (unsigned i = 0; i < count; i++)
+		if (files[i].fd >= 0)
+			(void)close(files[i].fd);
+	return r;
 }
 
 /* Does the header agree with the catalog on what the layer stands on? */
@@ -106,6 +140,19 @@ static int begin_layer(struct opening *o, const struct catalog_disk *layer, stru
 	return session_layer_begin(o->session, o->disk, fd, hub_format_by_name(layer->qcow2_path), ret, e);
 }
 
+/* An image in a foreign format gets its bytes, or the opening ends for want of a worker that takes them. */
+static int attach(struct opening *o, const struct catalog_disk *layer, struct wire_layer *info, struct err *e)
+{
+	o->wants_foreign = !session_takes_foreign(o->session);
+	if (o->wants_foreign)
+		return err_set(e, ERR_IMAGE_UNSUPPORTED, "hub", "%s is a %s image", layer->qcow2_path, info->format);
+	CLEANUP(fd_close) int fd = -1;
+	int r = repository_open_file(o->repository, layer->qcow2_path, &fd, e);
+	if (r == 0)
+		r = hub_attach(o->session, o->disk, o->repository, layer->qcow2_path, fd, info, e);
+	return r < 0 ? err_prefix(e, "%s", layer->qcow2_path) : r;
+}
+
 static int end_layer(struct opening *o, const struct catalog_disk_list *chain, size_t i, struct layer_call *call,
                      struct err *e)
 {
@@ -118,6 +165,8 @@ static int end_layer(struct opening *o, const struct catalog_disk_list *chain, s
 	r = get_repository(o, layer->repository_id, e);
 	if (r == 0)
 		r = compare_backing(o->repository, layer, below, &info, e);
+	if (r == 0 && info.foreign)
+		r = attach(o, layer, &info, e);
 	if (r == 0 && info.has_data_file)
 		r = add_data_file(o, layer, (unsigned)i, &info, e);
 	return r;
@@ -177,7 +226,7 @@ static int add_disk(struct opening *o, struct mount_disk *d, bool settled, struc
 	struct err why = ERR_INIT;
 	(void)snprintf(name, sizeof(name), "disk %" PRId64, d->disk_index);
 	if (!d->missing && add_chain(o, d->id, &why) < 0) {
-		if (settled || !is_of_the_disk(&why, o->session)) {
+		if (settled || o->wants_foreign || !is_of_the_disk(&why, o->session)) {
 			*e = why;
 			return err_prefix(e, "%s", name);
 		}
@@ -224,18 +273,22 @@ static int add_disks(struct opening *o, struct mount_disk *disks, unsigned count
 	return r;
 }
 
-int hub_open_disks(struct hub *h, struct mount_disk *disks, unsigned count, bool settled, struct session **ret,
-                   struct session_opened *ret_opened, struct err *e)
+/* foreign: with a worker that takes foreign images. *ret_foreign: that is what it failed for. */
+static int open_disks(struct hub *h, struct mount_disk *disks, unsigned count, bool settled, bool foreign,
+                      struct session **ret, struct session_opened *ret_opened, bool *ret_foreign, struct err *e)
 {
 	CLEANUP(session_close_p) struct session *s = NULL;
 	struct session_options opt;
 	hub_session_options(h, &opt);
+	opt.foreign = foreign;
+	*ret_foreign = false;
 	int r = session_start(&opt, &s, e);
 	if (r < 0)
 		return r;
 	struct opening o = {.hub = h, .session = s};
 	r = add_disks(&o, disks, count, settled, e);
 	repository_close(o.repository);
+	*ret_foreign = o.wants_foreign;
 	if (r == 0)
 		r = session_open(s, ret_opened, e);
 	if (r == 0 && count > 1)
@@ -243,4 +296,15 @@ int hub_open_disks(struct hub *h, struct mount_disk *disks, unsigned count, bool
 	if (r == 0)
 		*ret = STEAL(s);
 	return r;
+}
+
+int hub_open_disks(struct hub *h, struct mount_disk *disks, unsigned count, bool settled, struct session **ret,
+                   struct session_opened *ret_opened, struct err *e)
+{
+	bool foreign;
+	int r = open_disks(h, disks, count, settled, false, ret, ret_opened, &foreign, e);
+	if (r == 0 || !foreign)
+		return r;
+	err_clear(e);
+	return open_disks(h, disks, count, settled, true, ret, ret_opened, &foreign, e);
 }

@@ -11,7 +11,45 @@
 struct scanning {
 	struct hub *hub;
 	const char *repository_id;
+	const struct repository *repo;
 };
+
+/* The names of the files a VMDK descriptor lists. */
+static int list_extents(struct session *s, struct scan_image_info *ret, unsigned count, struct err *e)
+{
+	ret->extents = calloc(count, sizeof(*ret->extents));
+	if (!ret->extents)
+		return err_no_memory(e, "hub");
+	ret->extent_count = count;
+	int r = 0;
+	for (unsigned i = 0; i < count && r == 0; i++) {
+		struct wire_extent x;
+		r = session_extent(s, 0, i, &x, e);
+		if (r == 0)
+			ret->extents[i] = strdup(x.name);
+		if (r == 0 && !ret->extents[i])
+			r = err_no_memory(e, "hub");
+	}
+	return r;
+}
+
+/* Another worker, and qemu-nbd: only they know how large the disk is. */
+static int inspect_foreign(struct scanning *sc, int fd, const char *name, struct wire_layer *info, struct scan_image_info *ret,
+                           struct err *e)
+{
+	struct session_options opt;
+	hub_session_options(sc->hub, &opt);
+	opt.foreign = true;
+	CLEANUP(session_close_p) struct session *s = NULL;
+	int r = session_start(&opt, &s, e);
+	if (r == 0)
+		r = session_layer(s, 0, fd, hub_format_by_name(name), info, e);
+	if (r == 0 && info->extent_count > 0)
+		r = list_extents(s, ret, info->extent_count, e);
+	if (r == 0)
+		r = hub_attach(s, 0, sc->repo, name, fd, info, e);
+	return r;
+}
 
 static int inspect(void *arg, int fd, const char *name, struct scan_image_info *ret, struct err *e)
 {
@@ -23,12 +61,15 @@ static int inspect(void *arg, int fd, const char *name, struct scan_image_info *
 	int r = session_start(&opt, &s, e);
 	if (r == 0)
 		r = session_layer(s, 0, fd, hub_format_by_name(name), &info, e);
+	if (r == 0 && info.foreign)
+		r = inspect_foreign(sc, fd, name, &info, ret, e);
 	/* An image that kills its worker is a bad image, not a bad hub. */
 	if (r == ERR_WORKER_DIED || r == ERR_WORKER_PROTOCOL || r == ERR_TIMEOUT)
 		e->code = r = ERR_IMAGE_CORRUPT;
 	if (r < 0)
 		return r;
-	*ret = (struct scan_image_info){.virtual_size = info.virtual_size, .has_data_file = info.has_data_file};
+	ret->virtual_size = info.virtual_size;
+	ret->has_data_file = info.has_data_file;
 	(void)snprintf(ret->format, sizeof(ret->format), "%s", info.format);
 	(void)snprintf(ret->backing_name, sizeof(ret->backing_name), "%s", info.backing_name);
 	(void)snprintf(ret->backing_format, sizeof(ret->backing_format), "%s", info.backing_format);
@@ -108,7 +149,7 @@ int hub_repository_scan(struct hub *h, const char *repository_id, struct hub_sca
 	int r = hub_open_repository(h, repository_id, &repo, e);
 	if (r < 0)
 		return r;
-	struct scanning sc = {.hub = h, .repository_id = repository_id};
+	struct scanning sc = {.hub = h, .repository_id = repository_id, .repo = repo};
 	struct scan_ops ops = {.arg = &sc, .inspect = inspect, .known_id = known_id, .id_taken = id_taken};
 	struct hub_scan scan = {.report = calloc(1, sizeof(*scan.report))};
 	if (!scan.report)

@@ -424,9 +424,35 @@ static int chain_init(struct chain *c, struct image_layer **layers, unsigned cou
 	return 0;
 }
 
+/* A foreign layer: its source is the disk. */
+static int open_foreign(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e)
+{
+	const struct image_layer *l = layers[0];
+	if (count > 1)
+		return err_set(e, ERR_IMAGE_UNSUPPORTED, module, "only QCOW2 and raw images can be layers of a chain");
+	if (!l->source)
+		return err_set(e, ERR_INVALID, module, "the %s image has no source", image_format_name(l->info.format));
+	*ret = blk_ref(l->source);
+	return 0;
+}
+
+static bool any_foreign(struct image_layer **layers, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (image_format_is_foreign(layers[i]->info.format))
+			return true;
+	return false;
+}
+
 int image_chain_open(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e)
 {
 	int r;
+	if (count <= IMAGE_LAYERS_MAX && any_foreign(layers, count)) {
+		r = open_foreign(layers, count, ret, e);
+		for (unsigned i = 0; i < count; i++)
+			image_layer_close(layers[i]);
+		return r;
+	}
 	struct chain *c = NULL;
 	if (count == 0 || count > IMAGE_LAYERS_MAX)
 		r = err_set(e, ERR_LIMIT, module, "a chain of %u layers; 1 to %d are allowed", count, IMAGE_LAYERS_MAX);

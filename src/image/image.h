@@ -7,7 +7,9 @@
  *	image_layer_open(fd of the newest file) → info.backing_name → caller finds that file →
  *	image_layer_open(its fd) → … → no backing → image_chain_open(layers, newest first)
  *
- * Formats: QCOW2 versions 2 and 3 (QEMU, docs/interop/qcow2.txt) and raw.
+ * Formats: QCOW2 versions 2 and 3 (QEMU, docs/interop/qcow2.txt) and raw. The foreign ones (VMDK, VHD, …) are recognised
+ * here, and their headers looked at for what leads to other files; their bytes come through a blk of somebody else, given with
+ * image_layer_set_source().
  *
  * Ownership: descriptors are borrowed and must outlive the layer or chain. image_chain_open takes the
  * layers over, whether it succeeds or not.
@@ -25,15 +27,37 @@
 enum {
 	IMAGE_LAYERS_MAX = 1024,     /* of one chain */
 	IMAGE_NAME_MAX = 1024,       /* bytes of a backing or data file name: 1023 by the format, and NUL */
+	IMAGE_EXTENTS_MAX = 512,     /* files a VMDK descriptor names */
+	IMAGE_EXTENT_NAME_MAX = 256,
 };
 
 enum image_format {
-	IMAGE_AUTO = 0,              /* QCOW2 by its magic, else a known foreign format is refused by name, else raw */
+	IMAGE_AUTO = 0,              /* by its magic; without one it is raw */
 	IMAGE_RAW,
 	IMAGE_QCOW2,
+	/* foreign */
+	IMAGE_VMDK,
+	IMAGE_VHD,
+	IMAGE_VHDX,
+	IMAGE_VDI,
+	IMAGE_QED,
+	IMAGE_QCOW1,
 };
 
-const char *image_format_name(enum image_format f);              /* "raw", "qcow2" */
+const char *image_format_name(enum image_format f);              /* "raw", "qcow2", "vmdk", "vhd", "vhdx", "vdi", "qed", "qcow" */
+/* False for a name that is none. */
+bool image_format_parse(const char *name, enum image_format *ret);
+bool image_format_is_foreign(enum image_format f);
+
+/* A part of a disk that a VMDK descriptor lists, in the order of the disk. */
+enum image_extent_kind { IMAGE_EXTENT_FLAT, IMAGE_EXTENT_SPARSE, IMAGE_EXTENT_VMFSSPARSE, IMAGE_EXTENT_SESPARSE };
+
+struct image_extent {
+	enum image_extent_kind kind;
+	uint64_t sectors;                        /* of 512 bytes, > 0 */
+	uint64_t first;                          /* FLAT: the sector of the file it begins at */
+	char name[IMAGE_EXTENT_NAME_MAX];        /* of a file beside the descriptor: no '/', no control characters */
+};
 
 struct image_layer_info {
 	enum image_format format;
@@ -48,6 +72,7 @@ struct image_layer_info {
 	bool dirty;                              /* refcounts may be stale: harmless for reading */
 	bool extended_l2;
 	bool compression_zstd;
+	unsigned extent_count;                   /* of a VMDK descriptor; 0: the file itself holds the disk */
 };
 
 struct image_layer;
@@ -58,10 +83,15 @@ int image_layer_open(int fd, enum image_format format, struct image_layer **ret,
 const struct image_layer_info *image_layer_info(const struct image_layer *l);
 /* The external data file a layer asked for; `fd` borrowed. */
 int image_layer_set_data_file(struct image_layer *l, int fd, struct err *e);
+/* NULL: there are not so many. */
+const struct image_extent *image_layer_extent(const struct image_layer *l, unsigned index);
+/* Where the bytes of a foreign layer come from; takes a reference. Gives the layer its virtual size. */
+int image_layer_set_source(struct image_layer *l, struct blk *source, struct err *e);
 void image_layer_close(struct image_layer *l);
 
 /* Joins layers[0] (newest) … layers[count - 1] (oldest). ERR_IMAGE_LAYER_MISSING where the oldest layer
- * still names a backing file; ERR_INVALID where a layer in the middle names none. */
+ * still names a backing file; ERR_INVALID where a layer in the middle names none. A foreign layer stands alone and has its
+ * source. */
 int image_chain_open(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e);
 
 #endif

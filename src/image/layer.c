@@ -11,17 +11,32 @@
 
 static const char module[] = "image";
 
+static const char *const format_names[] = {
+	[IMAGE_AUTO] = "auto", [IMAGE_RAW] = "raw", [IMAGE_QCOW2] = "qcow2", [IMAGE_VMDK] = "vmdk", [IMAGE_VHD] = "vhd",
+	[IMAGE_VHDX] = "vhdx", [IMAGE_VDI] = "vdi", [IMAGE_QED] = "qed",     [IMAGE_QCOW1] = "qcow",
+};
+
+enum { FORMATS = sizeof(format_names) / sizeof(format_names[0]) };
+
 const char *image_format_name(enum image_format f)
 {
-	switch (f) {
-	case IMAGE_AUTO:
-		return "auto";
-	case IMAGE_RAW:
-		return "raw";
-	case IMAGE_QCOW2:
-		return "qcow2";
+	return (unsigned)f < FORMATS ? format_names[f] : "unknown";
+}
+
+bool image_format_parse(const char *name, enum image_format *ret)
+{
+	for (unsigned i = IMAGE_RAW; i < FORMATS; i++) {
+		if (strcmp(name, format_names[i]) != 0)
+			continue;
+		*ret = (enum image_format)i;
+		return true;
 	}
-	return "unknown";
+	return false;
+}
+
+bool image_format_is_foreign(enum image_format f)
+{
+	return f >= IMAGE_VMDK;
 }
 
 int layer_pread(int fd, uint64_t off, void *to, size_t len, struct err *e)
@@ -69,48 +84,6 @@ int layer_file_size(int fd, uint64_t *ret, struct err *e)
 	return file_stat(fd, &st, ret, e);
 }
 
-/* Formats this reader knows only by sight. Bytes at an offset from the start, or back from the end where
- * the offset is negative. */
-static const struct foreign {
-	const char *name;
-	int off;
-	const char *magic;
-	unsigned len;
-} foreign[] = {
-	{"QCOW version 1", 0, "QFI\xfb\0\0\0\1", 8},
-	{"VMDK", 0, "KDMV", 4},
-	{"VMDK", 0, "COWD", 4},
-	{"VMDK (descriptor)", 0, "# Disk DescriptorFile", 21},
-	{"VHDX", 0, "vhdxfile", 8},
-	{"VHD", 0, "conectix", 8},
-	{"VHD", -512, "conectix", 8},
-	{"VDI", 64, "\x7f\x10\xda\xbe", 4},
-	{"QED", 0, "QED\0", 4},
-	{"Parallels", 0, "WithoutFreeSpace", 16},
-	{"Parallels", 0, "WithouFreSpacExt", 16},
-};
-
-/* IMAGE_AUTO becomes one of the two formats we read. */
-static int detect(const struct image_layer *l, enum image_format *ret, struct err *e)
-{
-	uint8_t head[512] = {0}, tail[512] = {0};
-	uint64_t size = l->info.file_size;
-	int r = layer_pread(l->fd, 0, head, min_size(sizeof(head), size), e);
-	if (r == 0 && size >= 2 * sizeof(tail))
-		r = layer_pread(l->fd, size - sizeof(tail), tail, sizeof(tail), e);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
-		const struct foreign *f = &foreign[i];
-		const uint8_t *at = f->off < 0 ? tail + sizeof(tail) + f->off : head + f->off;
-		if (memcmp(at, f->magic, f->len) == 0)
-			return err_set(e, ERR_IMAGE_UNSUPPORTED, module,
-			               "the file is a %s image; QCOW2 and raw images can be read", f->name);
-	}
-	*ret = memcmp(head, "QFI\xfb", 4) == 0 ? IMAGE_QCOW2 : IMAGE_RAW;
-	return 0;
-}
-
 static int open_inner(struct image_layer *l, enum image_format format, struct err *e)
 {
 	struct stat st;
@@ -121,12 +94,14 @@ static int open_inner(struct image_layer *l, enum image_format format, struct er
 	l->ino = st.st_ino;
 	l->data_size = l->info.file_size;
 	if (format == IMAGE_AUTO)
-		r = detect(l, &format, e);
+		r = foreign_detect(l, &format, e);
 	if (r < 0)
 		return r;
 	l->info.format = format;
 	if (format == IMAGE_QCOW2)
 		return qcow2_header_read(l, e);
+	if (image_format_is_foreign(format))
+		return foreign_header_read(l, e);
 	if (l->info.file_size == 0)
 		return err_set(e, ERR_IMAGE_UNREADABLE, module, "the image file is empty");
 	l->info.virtual_size = l->info.file_size;
@@ -169,10 +144,28 @@ int image_layer_set_data_file(struct image_layer *l, int fd, struct err *e)
 	return 0;
 }
 
+const struct image_extent *image_layer_extent(const struct image_layer *l, unsigned index)
+{
+	return index < l->info.extent_count ? &l->extents[index] : NULL;
+}
+
+int image_layer_set_source(struct image_layer *l, struct blk *source, struct err *e)
+{
+	if (!image_format_is_foreign(l->info.format) || l->source)
+		return err_set(e, ERR_INVALID, module, "this layer needs no source");
+	if (source->size == 0)
+		return err_set(e, ERR_IMAGE_UNREADABLE, module, "the disk in the image is empty");
+	l->source = blk_ref(source);
+	l->info.virtual_size = source->size;
+	return 0;
+}
+
 void image_layer_close(struct image_layer *l)
 {
 	if (!l)
 		return;
+	blk_unref(l->source);
+	free(l->extents);
 	free(l->l1);
 	free(l);
 }

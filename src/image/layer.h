@@ -21,6 +21,8 @@ struct image_layer {
 	dev_t dev;                    /* which file this is, to find one that is in a chain twice */
 	ino_t ino;
 	struct image_layer_info info;
+	struct image_extent *extents; /* of a VMDK descriptor; owned */
+	struct blk *source;           /* of a foreign layer; NULL until it is given */
 
 	/* QCOW2 */
 	unsigned cluster_bits;
@@ -41,5 +43,11 @@ int layer_file_size(int fd, uint64_t *ret, struct err *e);
 
 /* Decodes and validates the header into l->info and the QCOW2 fields. */
 int qcow2_header_read(struct image_layer *l, struct err *e);
+
+/* What a file is that nobody said anything about. */
+int foreign_detect(const struct image_layer *l, enum image_format *ret, struct err *e);
+/* Looks at the header of a foreign layer, whose format is in l->info: that it is one, that it stands alone, is not encrypted, and
+ * what other files it is made of. */
+int foreign_header_read(struct image_layer *l, struct err *e);
 
 #endif

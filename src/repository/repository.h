@@ -50,7 +50,7 @@ int repository_open_file(const struct repository *r, const char *path, int *ret_
 int repository_resolve(const struct repository *r, const char *image_path, const char *name, char *ret, struct err *e);
 
 enum repository_file_kind {
-	REPOSITORY_IMAGE,        /* *.qcow2, *.img, *.raw */
+	REPOSITORY_IMAGE,        /* *.qcow2, *.img, *.raw, *.vmdk, *.vhd, *.vhdx, *.vdi, *.qed */
 	REPOSITORY_MANIFEST,     /* *.json */
 };
 

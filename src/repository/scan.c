@@ -155,6 +155,9 @@ static void scan_free(struct scan *s)
 		free(s->images[i].backing_name);
 		free(s->images[i].data_path);
 		free(s->images[i].why_not);
+		for (size_t k = 0; k < s->images[i].extent_count; k++)
+			free(s->images[i].extents[k]);
+		free(s->images[i].extents);
 	}
 	free(s->images);
 	for (size_t i = 0; i < s->manifest_count; i++)

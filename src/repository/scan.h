@@ -30,17 +30,19 @@ enum {
 };
 
 struct scan_image_info {
-	char format[16];                     /* "qcow2", "raw" */
+	char format[16];                     /* "qcow2", "raw", "vmdk", … */
 	uint64_t virtual_size;
 	char backing_name[SCAN_NAME_MAX];    /* "" for none; as in the header */
 	char backing_format[16];             /* "" where the header does not say */
 	bool has_data_file;
 	char data_file_name[SCAN_NAME_MAX];
+	char **extents;                      /* names of the files a VMDK descriptor lists, beside it; malloc'ed, taken over */
+	size_t extent_count;
 };
 
 struct scan_ops {
 	void *arg;
-	/* What the image in fd is. `name`: its path, for messages. An error makes it an orphan with that
+	/* What the image in fd is; ret is zeroed, and what was put in before a failure is taken over. `name`: its path. An error makes it an orphan with that
 	 * message, a worker it killed or hung included; ERR_CANCELLED, _INTERNAL, _INVALID, _NO_MEMORY, _SANDBOX, _WORKER_START
 	 * and _REPOSITORY_UNREACHABLE end the scan. Required. */
 	int (*inspect)(void *arg, int fd, const char *name, struct scan_image_info *ret, struct err *e);

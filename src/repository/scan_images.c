@@ -162,6 +162,8 @@ static int inspect(struct scan *s, size_t at, struct err *e)
 	int r = repository_open_file(s->repo, im->path, &fd, e);
 	if (r >= 0)
 		r = s->ops->inspect(s->ops->arg, fd, im->path, &info, e);
+	im->extents = info.extents;
+	im->extent_count = info.extent_count;
 	if (r < 0)
 		return settle(im, r, e);
 	if (fstat(fd, &st) == 0)
@@ -170,6 +172,27 @@ static int inspect(struct scan *s, size_t at, struct err *e)
 	if (r < 0 || im->why_not || !info.has_data_file)
 		return r;
 	return take_data_file(s, at, info.data_file_name, e);
+}
+
+/* The files of a VMDK disk are no images of their own, unless they are: a descriptor that names another's does not hide it. */
+static int take_extents(struct scan *s, size_t at, struct err *e)
+{
+	struct stat st;
+	for (size_t i = 0; i < s->images[at].extent_count && !s->images[at].why_not; i++) {
+		char path[REPOSITORY_PATH_MAX];
+		CLEANUP(fd_close) int fd = -1;
+		int r = repository_resolve(s->repo, s->images[at].path, s->images[at].extents[i], path, e);
+		if (r >= 0)
+			r = repository_open_file(s->repo, path, &fd, e);
+		if (r < 0)
+			return settle(&s->images[at], r, e);
+		if (fstat(fd, &st) == 0)
+			s->images[at].stored += (int64_t)st.st_blocks * 512;
+		size_t part = scan_find(s, path);
+		if (part != NONE && s->images[part].why_not)
+			s->images[part].is_data = true;
+	}
+	return 0;
 }
 
 /* --- linking -------------------------------------------------------------------------------------- */
@@ -280,6 +303,8 @@ int scan_images(struct scan *s, struct err *e)
 	s->sorted = s->image_count;
 	for (size_t i = 0; i < s->sorted && r >= 0; i++)
 		r = inspect(s, i, e);
+	for (size_t i = 0; i < s->sorted && r >= 0; i++)
+		r = take_extents(s, i, e);
 	/* Linking may find more, behind the sorted ones. */
 	for (size_t i = 0; i < s->image_count && r >= 0; i++)
 		r = link_one(s, i, e);

@@ -20,7 +20,9 @@ struct image {
 	int64_t virtual_size;
 	char *backing_name;       /* as in the header, "" for none; NULL until inspected */
 	char *data_path;          /* of its external data file, or NULL */
-	bool is_data;             /* is itself another image's data file */
+	bool is_data;             /* is itself another image's data file, or a part of it */
+	char **extents;           /* names of the files a VMDK descriptor lists; owned */
+	size_t extent_count;
 	char *why_not;            /* set: an orphan, with the reason */
 	size_t parent;            /* image, NONE */
 	unsigned depth;           /* layers below it; once placed */

@@ -105,12 +105,30 @@ static int read_names(struct walk *w, DIR *dir, const char *folder, struct name_
 	}
 }
 
+/* "disk-flat.vmdk", "disk-f001.vmdk" */
+static bool is_flat_part(const char *name, const char *dot)
+{
+	const char *dash = dot;
+	while (dash > name && *dash != '-')
+		dash--;
+	if (strcasecmp(dot, ".vmdk") != 0 || *dash != '-')
+		return false;
+	size_t n = (size_t)(dot - dash);
+	return strncasecmp(dash, "-flat", n > 5 ? n : 5) == 0 ||
+	       (n > 2 && (dash[1] == 'f' || dash[1] == 'F') && strspn(dash + 2, "0123456789") == n - 2);
+}
+
 static bool kind_of(const char *name, enum repository_file_kind *ret)
 {
 	const char *dot = strrchr(name, '.');
 	if (!dot || dot == name)
 		return false;
-	bool image = strcasecmp(dot, ".qcow2") == 0 || strcasecmp(dot, ".img") == 0 || strcasecmp(dot, ".raw") == 0;
+	static const char *const suffixes[] = {".qcow2", ".img", ".raw", ".vmdk", ".vhd", ".vhdx", ".vdi", ".qed"};
+	bool image = false;
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]) && !image; i++)
+		image = strcasecmp(dot, suffixes[i]) == 0;
+	/* The bytes of a flat VMDK disk: all of them the guest's. Its descriptor is the image. */
+	image = image && !is_flat_part(name, dot);
 	*ret = image ? REPOSITORY_IMAGE : REPOSITORY_MANIFEST;
 	return image || strcasecmp(dot, ".json") == 0;
 }

@@ -44,13 +44,8 @@ int session_layer_begin(struct session *s, unsigned disk, int fd, const char *fo
 	return r;
 }
 
-int session_layer_end(struct session *s, struct layer_call *call, struct wire_layer *ret, struct err *e)
+int session_take_layer(struct session *s, struct pending *p, struct wire_layer *ret, struct err *e)
 {
-	CLEANUP(free_ptr) struct layer_call *c = call;
-	struct pending *p = &c->pending;
-	int r = session_end_call(s, p, WIRE_LAYER_INFO, s->call_timeout_ms, e);
-	if (r < 0)
-		return r;
 	struct rdr rd = rdr_init(p->answer.data, p->answer.len);
 	struct wire_layer layer;
 	wire_layer_get(&rd, &layer);
@@ -59,6 +54,14 @@ int session_layer_end(struct session *s, struct layer_call *call, struct wire_la
 		return session_broken(s, e, "its description of a layer");
 	*ret = layer;
 	return 0;
+}
+
+int session_layer_end(struct session *s, struct layer_call *call, struct wire_layer *ret, struct err *e)
+{
+	CLEANUP(free_ptr) struct layer_call *c = call;
+	struct pending *p = &c->pending;
+	int r = session_end_call(s, p, WIRE_LAYER_INFO, s->call_timeout_ms, e);
+	return r < 0 ? r : session_take_layer(s, p, ret, e);
 }
 
 int session_layer(struct session *s, unsigned disk, int fd, const char *format, struct wire_layer *ret,

@@ -27,6 +27,17 @@ struct leftover {
 	uint64_t until_ms;
 };
 
+/* A sendense-imagehelper, and qemu-nbd behind it. */
+struct image_helper {
+	struct image_helper *next;
+	pid_t pid;
+	int pidfd;                       /* readable when it has ended */
+	int control;                     /* shut down, it ends the helper */
+	int log;                         /* read end of its standard error, not blocking */
+	bool reaped;                     /* under session.lock */
+	char format[8];
+};
+
 struct session {
 	atomic_uint refs;
 	pthread_mutex_t lock;
@@ -38,6 +49,9 @@ struct session {
 	bool reaped;
 	int exit_status;                 /* as waitpid gives it, once reaped */
 	char *keyhelper;                 /* path of sendense-keyhelper, beside the worker; owned */
+	char *imagehelper;               /* path of sendense-imagehelper; owned */
+	bool foreign;
+	struct image_helper *helpers;    /* under the lock; freed with the session */
 	struct err why;
 	unsigned phase;                  /* enum wire_phase */
 	uint32_t last_request;
@@ -60,12 +74,37 @@ int session_spawn(const struct session_options *opt, const char *path, int *ret_
 /* Clean signals and a process group of its own; errno value. */
 int session_spawn_attributes(posix_spawnattr_t *attr);
 
+/* A descriptor that becomes readable when the process ends; -1 and errno. */
+int session_pidfd(pid_t pid);
+
+/* --- imagehelper.c --- */
+
+/* Starts the helper on these files. *ret_sock: a connection to qemu-nbd. `ret` is not yet in the session's list. */
+int image_helper_start(struct session *s, const char *format, const int *fds, unsigned count, struct image_helper **ret,
+                       int *ret_sock, struct err *e);
+/* Ends it, waits for it, frees it. NULL is fine. */
+void image_helper_free(struct image_helper *h);
+/* Waits a moment for its end. It has ended by itself: replaces *e by what it said. */
+void image_helper_explain(struct image_helper *h, struct err *e);
+
+/* --- foreign.c, called by session.c and the pump --- */
+
+/* The helper with that pidfd has ended: so does the session. */
+void session_helper_ended(struct session *s, int pidfd);
+/* Ends all helpers, under session.lock. */
+void session_kill_helpers_locked(struct session *s);
+
+/* --- ask.c, called by foreign.c --- */
+
+/* A LAYER_INFO answer; frees it. */
+int session_take_layer(struct session *s, struct pending *p, struct wire_layer *ret, struct err *e);
+
 /* --- pump.c: one thread that waits for all descriptors of all sessions --- */
 
 /* Starts the thread unless it runs. */
 int pump_start(struct err *e);
 
-enum watch_kind { WATCH_SOCKET, WATCH_PROCESS, WATCH_STREAM };
+enum watch_kind { WATCH_SOCKET, WATCH_PROCESS, WATCH_HELPER, WATCH_STREAM };
 
 /* Watches fd. A socket or process watch holds a reference on the session until it is removed; a stream watch is
  * one-shot and armed by pump_arm. Returns the watch's number, 0 and *e on failure. */

@@ -23,6 +23,7 @@ struct watch {
 	struct watch *next;
 	uint64_t number;
 	enum watch_kind kind;
+	int fd;
 	struct session *session;
 	struct stream *stream;
 };
@@ -105,6 +106,9 @@ static void handle(uint64_t number)
 	} else if (w.kind == WATCH_PROCESS) {
 		session_reap(w.session);
 		drop_watch(number, w.session->pidfd);
+	} else if (w.kind == WATCH_HELPER) {
+		session_helper_ended(w.session, w.fd);
+		drop_watch(number, w.fd);
 	}
 	session_unref(w.session);
 	if (w.kind == WATCH_STREAM)
@@ -198,7 +202,7 @@ uint64_t pump_watch(enum watch_kind kind, int fd, struct session *s, struct stre
 		(void)err_no_memory(e, "session");
 		return 0;
 	}
-	*w = (struct watch){.kind = kind, .session = s, .stream = st};
+	*w = (struct watch){.kind = kind, .fd = fd, .session = s, .stream = st};
 	if (kind != WATCH_STREAM)
 		(void)session_ref(s);
 	pthread_mutex_lock(&pump.lock);

@@ -46,7 +46,13 @@ void session_unref(struct session *s)
 	}
 	for (unsigned i = 0; i < WIRE_DISKS_MAX; i++)
 		free(s->missing[i]);
+	while (s->helpers) {
+		struct image_helper *h = s->helpers;
+		s->helpers = h->next;
+		image_helper_free(h);
+	}
 	free(s->keyhelper);
+	free(s->imagehelper);
 	(void)pthread_cond_destroy(&s->changed);
 	(void)pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -120,6 +126,7 @@ static void fail_locked(struct session *s, int code, const char *msg)
 	/* Only try_reap() reaps, under this lock: until then the number is this worker's. */
 	if (!s->reaped)
 		(void)kill(s->pid, SIGKILL);
+	session_kill_helpers_locked(s);
 	for (struct pending *p = s->pending; p; p = p->next) {
 		if (p->done)
 			continue;
@@ -448,14 +455,14 @@ static int hello(struct session *s, const struct session_options *opt, struct er
 	return 0;
 }
 
-/* It lies beside the worker. That it is there is asked when it is needed. */
-static int find_keyhelper(struct session *s, const char *worker, struct err *e)
+/* They lie beside the worker. That they are there is asked when they are needed. */
+static int find_neighbour(const char *worker, const char *name, char **ret, struct err *e)
 {
 	const char *slash = strrchr(worker, '/');
 	int folder = slash ? (int)(slash - worker) + 1 : 0;
-	if (asprintf(&s->keyhelper, "%.*ssendense-keyhelper", folder, worker) >= 0)
+	if (asprintf(ret, "%.*s%s", folder, worker, name) >= 0)
 		return 0;
-	s->keyhelper = NULL;
+	*ret = NULL;
 	return err_no_memory(e, "session");
 }
 
@@ -467,10 +474,13 @@ int session_start(const struct session_options *opt, struct session **ret, struc
 	struct session *s = session_new(opt);
 	if (!s)
 		return err_no_memory(e, "session");
+	s->foreign = opt->foreign;
 	char worker[PATH_MAX];
 	r = session_find_worker(opt, worker, e);
 	if (r == 0)
-		r = find_keyhelper(s, worker, e);
+		r = find_neighbour(worker, "sendense-keyhelper", &s->keyhelper, e);
+	if (r == 0)
+		r = find_neighbour(worker, "sendense-imagehelper", &s->imagehelper, e);
 	if (r == 0)
 		r = session_spawn(opt, worker, &s->sock, &s->pid, &s->pidfd, e);
 	if (r < 0) {

@@ -28,6 +28,7 @@ struct stream;
 
 struct session_options {
 	const char *worker_path;         /* the sendense-worker program; NULL: beside the running program */
+	bool foreign;                    /* start its neighbour sendense-worker-nbd, for images in a foreign format */
 	int log_fd;                      /* where the worker's standard error goes; -1: our own */
 	unsigned call_timeout_ms;        /* for an answer that needs no stream; 0: 30,000 */
 	unsigned open_timeout_ms;        /* for session_open; 0: 60,000 */
@@ -66,6 +67,25 @@ int session_layer_begin(struct session *s, unsigned disk, int fd, const char *fo
                         struct err *e);
 int session_layer_end(struct session *s, struct layer_call *c, struct wire_layer *ret, struct err *e);
 
+/* The foreign format a file's suffix promises ("vmdk", "vhd", …), or "". What has one is never taken for a raw image; and only
+ * of a name ending in .vmdk is a VMDK descriptor followed, for a guest may write the like into its raw disk. */
+const char *session_foreign_format(const char *path);
+/* Whether this session can take foreign images: wire_layer.foreign of a session that cannot means to start one that can. */
+bool session_takes_foreign(const struct session *s);
+/* The file a VMDK descriptor, the layer added last, names as number `index` of info.extent_count. */
+int session_extent(struct session *s, unsigned disk, uint32_t index, struct wire_extent *ret, struct err *e);
+
+struct session_extent_file {
+	struct wire_extent extent;
+	int fd;                                  /* opened for reading; stays the caller's */
+};
+
+/* Gives a foreign layer, the one added last, its bytes: starts qemu-nbd on the image, confined, and connects the worker to it. It
+ * ends with the session; if it ends before, the session is given up with ERR_WORKER_DIED. fd: the image; of a VMDK descriptor its
+ * files instead, in their order. The answer is the layer again, with its size. ERR_IMAGE_UNSUPPORTED: QEMU is not installed;
+ * ERR_IMAGE_UNREADABLE: what QEMU says of the image; ERR_SANDBOX. */
+int session_attach(struct session *s, unsigned disk, const char *format, int fd, const struct session_extent_file *files,
+                   unsigned file_count, struct wire_layer *ret, struct err *e);
 /* The external data file of layer `layer` (0: the newest). */
 int session_data_file(struct session *s, unsigned disk, unsigned layer, int fd, struct err *e);
 

@@ -27,7 +27,7 @@
 enum { SEND_PATIENCE_S = 5 };
 
 /* The worker beside the running program, or where `make install` puts it from there. */
-static int find_worker(char *to, size_t size, struct err *e)
+static int find_worker(const char *name, char *to, size_t size, struct err *e)
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -37,14 +37,14 @@ static int find_worker(char *to, size_t size, struct err *e)
 	char *slash = strrchr(self, '/');
 	if (slash)
 		*slash = '\0';
-	static const char *const places[] = {"sendense-worker", "../libexec/sendense/sendense-worker"};
+	static const char *const places[] = {"", "../libexec/sendense/"};
 	for (unsigned i = 0; i < 2; i++) {
-		int len = snprintf(to, size, "%s/%s", self, places[i]);
+		int len = snprintf(to, size, "%s/%s%s", self, places[i], name);
 		if (len > 0 && (size_t)len < size && access(to, X_OK) == 0)
 			return 0;
 	}
 	return err_set(e, ERR_WORKER_START, "session",
-	               "the program sendense-worker is not beside this one: install it in the same folder");
+	               "the program %s is not beside this one: install it in the same folder", name);
 }
 
 static int fill_actions(posix_spawn_file_actions_t *fa, int sock, int log_fd)
@@ -136,12 +136,22 @@ static int watch_by_thread(pid_t pid)
 	return fd_steal(&fd);
 }
 
+int session_pidfd(pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0 && errno == ENOSYS)
+		pidfd = watch_by_thread(pid);
+	if (pidfd >= 0)
+		(void)fcntl(pidfd, F_SETFD, FD_CLOEXEC);
+	return pidfd;
+}
+
 int session_find_worker(const struct session_options *opt, char *ret, struct err *e)
 {
 	if (!opt->worker_path)
-		return find_worker(ret, PATH_MAX, e);
-	(void)snprintf(ret, PATH_MAX, "%s", opt->worker_path);
-	return 0;
+		return find_worker(opt->foreign ? "sendense-worker-nbd" : "sendense-worker", ret, PATH_MAX, e);
+	int len = snprintf(ret, PATH_MAX, "%s%s", opt->worker_path, opt->foreign ? "-nbd" : "");
+	return len < PATH_MAX ? 0 : err_set(e, ERR_WORKER_START, "session", "the worker's path is too long");
 }
 
 int session_spawn(const struct session_options *opt, const char *path, int *ret_sock, pid_t *ret_pid, int *ret_pidfd,
@@ -160,16 +170,13 @@ int session_spawn(const struct session_options *opt, const char *path, int *ret_
 	int r = run(path, theirs, opt->log_fd, &pid);
 	if (r != 0)
 		return err_set_errno(e, ERR_WORKER_START, r, "session", "cannot start the worker program");
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0 && errno == ENOSYS)
-		pidfd = watch_by_thread(pid);
+	int pidfd = session_pidfd(pid);
 	if (pidfd < 0) {
 		int errnum = errno;
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
 		return err_set_errno(e, ERR_WORKER_START, errnum, "session", "cannot watch the worker process");
 	}
-	(void)fcntl(pidfd, F_SETFD, FD_CLOEXEC);
 	*ret_sock = fd_steal(&ours);
 	*ret_pid = pid;
 	*ret_pidfd = pidfd;

@@ -158,7 +158,7 @@ void wire_volume_get(struct rdr *r, struct wire_volume *ret)
 	*ret = v;
 }
 
-enum { LAYER_DATA_FILE = 1, LAYER_DIRTY = 2, LAYER_EXTENDED = 4, LAYER_ZSTD = 8 };
+enum { LAYER_DATA_FILE = 1, LAYER_DIRTY = 2, LAYER_EXTENDED = 4, LAYER_ZSTD = 8, LAYER_FOREIGN = 16 };
 
 void wire_layer_put(struct buf *b, const struct wire_layer *l)
 {
@@ -171,7 +171,9 @@ void wire_layer_put(struct buf *b, const struct wire_layer *l)
 	wire_put_cstr(b, l->backing_format);
 	wire_put_cstr(b, l->data_file_name);
 	wire_put_u8(b, (uint8_t)((l->has_data_file ? LAYER_DATA_FILE : 0) | (l->dirty ? LAYER_DIRTY : 0) |
-	                         (l->extended_l2 ? LAYER_EXTENDED : 0) | (l->compression_zstd ? LAYER_ZSTD : 0)));
+	                         (l->extended_l2 ? LAYER_EXTENDED : 0) | (l->compression_zstd ? LAYER_ZSTD : 0) |
+	                         (l->foreign ? LAYER_FOREIGN : 0)));
+	wire_put_u32(b, l->extent_count);
 }
 
 void wire_layer_get(struct rdr *r, struct wire_layer *ret)
@@ -190,5 +192,32 @@ void wire_layer_get(struct rdr *r, struct wire_layer *ret)
 	l.dirty = flags & LAYER_DIRTY;
 	l.extended_l2 = flags & LAYER_EXTENDED;
 	l.compression_zstd = flags & LAYER_ZSTD;
+	l.foreign = flags & LAYER_FOREIGN;
+	l.extent_count = rdr_le32(r);
+	if (l.extent_count > WIRE_EXTENTS_MAX || (l.extent_count > 0 && !l.foreign))
+		r->bad = true;
 	*ret = l;
+}
+
+void wire_extent_put(struct buf *b, const struct wire_extent *x)
+{
+	wire_put_u32(b, x->kind);
+	wire_put_u64(b, x->sectors);
+	wire_put_u64(b, x->first);
+	wire_put_cstr(b, x->name);
+}
+
+/* What goes into a descriptor of ours, and is opened as a file: a worker taken over by an image may say anything. */
+void wire_extent_get(struct rdr *r, struct wire_extent *ret)
+{
+	uint32_t kind = rdr_le32(r);
+	struct wire_extent x = {.kind = (enum wire_extent_kind)kind, .sectors = rdr_le64(r), .first = rdr_le64(r)};
+	wire_get_cstr(r, x.name, sizeof(x.name));
+	bool bad = kind >= WIRE_EXTENT_KINDS || x.sectors == 0 || x.sectors > INT64_MAX >> 9 || x.first > INT64_MAX >> 9;
+	bad = bad || x.name[0] == '\0' || strcmp(x.name, ".") == 0 || strcmp(x.name, "..") == 0;
+	for (const char *p = x.name; *p; p++)
+		bad = bad || (unsigned char)*p < ' ' || *p == 0x7f || *p == '/' || *p == '"';
+	if (bad)
+		r->bad = true;
+	*ret = x;
 }

@@ -101,14 +101,28 @@ void wire_volume_get(struct rdr *r, struct wire_volume *ret);
 
 /* What LAYER_INFO says of an image file. */
 struct wire_layer {
-	char format[8];                  /* "raw", "qcow2" */
+	char format[8];                  /* "raw", "qcow2", "vmdk", … */
 	uint32_t version, cluster_size;
 	uint64_t virtual_size, file_size;
 	char backing_name[1024], backing_format[8];      /* "" for none / not said */
 	bool has_data_file;
 	char data_file_name[1024];
 	bool dirty, extended_l2, compression_zstd;
+	bool foreign;                    /* it needs a SOURCE, made from the file or from its extents */
+	uint32_t extent_count;           /* of a VMDK descriptor, at most WIRE_EXTENTS_MAX */
 };
+
+/* A file of a VMDK disk, as EXTENT_INFO says it. */
+enum wire_extent_kind { WIRE_EXTENT_FLAT, WIRE_EXTENT_SPARSE, WIRE_EXTENT_VMFSSPARSE, WIRE_EXTENT_SESPARSE, WIRE_EXTENT_KINDS };
+
+struct wire_extent {
+	enum wire_extent_kind kind;
+	uint64_t sectors, first;         /* of 512 bytes; first: FLAT only */
+	char name[WIRE_EXTENT_NAME_MAX]; /* no '/', no '"', no control characters: wire_extent_get checks it */
+};
+
+void wire_extent_put(struct buf *b, const struct wire_extent *x);
+void wire_extent_get(struct rdr *r, struct wire_extent *ret);
 
 void wire_layer_put(struct buf *b, const struct wire_layer *l);
 void wire_layer_get(struct rdr *r, struct wire_layer *ret);

@@ -10,7 +10,7 @@
  *
  *	worker:   HELLO ──▶ CONFIG ── OPEN ──▶ SERVING
  *	                    LAYER, DATA_FILE     STAT LIST READ ARCHIVE …
- *	                    DISK
+ *	                    DISK, EXTENT, SOURCE
  *
  * A request carries a number chosen by the client, greater than 0 and not in use; what answers it carries
  * the same. Requests after HELLO may be answered out of order. Bulk answers come through a ring (ring.h) whose descriptors travel
@@ -47,6 +47,8 @@ enum {
 	WIRE_DISKS_MAX = 64,         /* = VOLUME_DISKS_MAX */
 	WIRE_DISK_NAME_LEN = 64,
 	WIRE_MISSING_LEN = 400,      /* why a disk is not there */
+	WIRE_EXTENTS_MAX = 512,      /* = IMAGE_EXTENTS_MAX */
+	WIRE_EXTENT_NAME_MAX = 256,  /* = IMAGE_EXTENT_NAME_MAX */
 	WIRE_KEY_MAX = 512,          /* = VOLUME_MASTER_KEY_MAX */
 	WIRE_KEY_AREAS_MAX = 8,      /* = VOLUME_KEY_AREAS_MAX */
 	WIRE_KEY_AREA_BYTES_MAX = 32 << 20,
@@ -71,6 +73,8 @@ enum wire_direction {
 	X(DATA_FILE,   3, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 1)                                 \
 	X(OPEN,        4, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 0)                                 \
 	X(DISK,       16, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 1024, 0)                               \
+	X(EXTENT,     20, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 0)                                 \
+	X(SOURCE,     21, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 1)                                 \
 	X(VOLUMES,     5, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 0)                                \
 	X(STAT,        6, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 0)                \
 	X(LIST,        7, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 3)                \
@@ -85,6 +89,7 @@ enum wire_direction {
 	X(CANCEL,     13, WIRE_TO_WORKER, WIRE_PHASE_ANY, 16, 0)                                    \
 	X(READY,      32, WIRE_TO_CLIENT, WIRE_PHASE_HELLO, 64, 0)                                  \
 	X(LAYER_INFO, 33, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 4096, 0)                               \
+	X(EXTENT_INFO, 50, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 1024, 0)                              \
 	X(OK,         34, WIRE_TO_CLIENT, WIRE_PHASE_ANY, 0, 0)                                     \
 	X(OPENED,     35, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 49152, 0)                              \
 	X(VOLUME_LIST, 36, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PAYLOAD_MAX, 0)                 \

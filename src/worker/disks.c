@@ -34,13 +34,8 @@ static int parse_format(const char *format, enum image_format *ret, struct err *
 {
 	if (format[0] == '\0')
 		*ret = IMAGE_AUTO;
-	else if (strcmp(format, "raw") == 0)
-		*ret = IMAGE_RAW;
-	else if (strcmp(format, "qcow2") == 0)
-		*ret = IMAGE_QCOW2;
-	else
-		return err_set(e, ERR_IMAGE_UNSUPPORTED, "worker", "image format \"%.20s\" cannot be read; qcow2 and raw can",
-		               format);
+	else if (!image_format_parse(format, ret))
+		return err_set(e, ERR_IMAGE_UNSUPPORTED, "worker", "image format \"%.20s\" cannot be read", format);
 	return 0;
 }
 
@@ -66,6 +61,10 @@ int disks_add_layer(struct disks *d, unsigned disk, int fd, const char *format, 
 	struct image_layer *layer = NULL;
 	if (r == 0)
 		r = image_layer_open(fd, f, &layer, e);
+	if (r == 0 && dk->layer_count > 0 && image_format_is_foreign(image_layer_info(layer)->format)) {
+		image_layer_close(layer);
+		r = err_set(e, ERR_IMAGE_UNSUPPORTED, "worker", "only QCOW2 and raw images can be layers of a chain");
+	}
 	if (r < 0)
 		return r;
 	dk->layers[dk->layer_count++] = layer;
@@ -84,6 +83,32 @@ int disks_add_data_file(struct disks *d, unsigned disk, unsigned layer, int fd, 
 	struct disk *dk = &d->disk[disk];
 	int r = keep_fd(dk, fd, e);
 	return r < 0 ? r : image_layer_set_data_file(dk->layers[layer], fd, e);
+}
+
+static struct image_layer *last_layer(struct disks *d, unsigned disk, struct err *e)
+{
+	if (disk < d->count && d->disk[disk].layer_count > 0)
+		return d->disk[disk].layers[d->disk[disk].layer_count - 1];
+	(void)err_set(e, ERR_INVALID, "worker", "disk %u has no layer yet", disk);
+	return NULL;
+}
+
+int disks_extent(struct disks *d, unsigned disk, uint32_t index, const struct image_extent **ret, struct err *e)
+{
+	struct image_layer *l = last_layer(d, disk, e);
+	if (!l)
+		return e->code;
+	*ret = image_layer_extent(l, index);
+	return *ret ? 0 : err_set(e, ERR_INVALID, "worker", "the image has no part %u", index);
+}
+
+int disks_set_source(struct disks *d, unsigned disk, struct blk *source, const struct image_layer **ret, struct err *e)
+{
+	struct image_layer *l = last_layer(d, disk, e);
+	int r = l ? image_layer_set_source(l, source, e) : e->code;
+	if (r == 0)
+		*ret = l;
+	return r;
 }
 
 /* The filesystem drivers are asked first; the rest is in the table of volume/ident.c. */

@@ -98,6 +98,8 @@ static void layer_to_wire(const struct image_layer_info *info, struct wire_layer
 		.dirty = info->dirty,
 		.extended_l2 = info->extended_l2,
 		.compression_zstd = info->compression_zstd,
+		.foreign = image_format_is_foreign(info->format),
+		.extent_count = info->extent_count,
 	};
 	(void)snprintf(w->format, sizeof(w->format), "%s", image_format_name(info->format));
 	(void)snprintf(w->backing_name, sizeof(w->backing_name), "%s", info->backing_name);
@@ -105,6 +107,16 @@ static void layer_to_wire(const struct image_layer_info *info, struct wire_layer
 	if (info->backing_format != IMAGE_AUTO)
 		(void)snprintf(w->backing_format, sizeof(w->backing_format), "%s",
 		               image_format_name(info->backing_format));
+}
+
+static void send_layer(struct job *j, const struct image_layer *layer)
+{
+	struct wire_layer w;
+	layer_to_wire(image_layer_info(layer), &w);
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_LAYER_INFO, j->request);
+	wire_layer_put(&b, &w);
+	job_send(j, &b);
 }
 
 static int job_layer(struct job *j, struct err *e)
@@ -116,15 +128,43 @@ static int job_layer(struct job *j, struct err *e)
 		return err_set(e, ERR_INVALID, "worker", "a LAYER request that cannot be read");
 	const struct image_layer *layer;
 	int r = disks_add_layer(&j->worker->disks, disk, fd_steal(&j->extra_fd), format, &layer, e);
+	if (r == 0)
+		send_layer(j, layer);
+	return r;
+}
+
+static int job_extent(struct job *j, struct err *e)
+{
+	unsigned disk = rdr_le16(&j->rd);
+	uint32_t index = rdr_le32(&j->rd);
+	if (j->rd.bad)
+		return err_set(e, ERR_INVALID, "worker", "an EXTENT request that cannot be read");
+	const struct image_extent *x;
+	int r = disks_extent(&j->worker->disks, disk, index, &x, e);
 	if (r < 0)
 		return r;
-	struct wire_layer w;
-	layer_to_wire(image_layer_info(layer), &w);
+	struct wire_extent w = {.kind = (enum wire_extent_kind)x->kind, .sectors = x->sectors, .first = x->first};
+	(void)snprintf(w.name, sizeof(w.name), "%s", x->name);
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
-	wire_begin(&b, WIRE_LAYER_INFO, j->request);
-	wire_layer_put(&b, &w);
+	wire_begin(&b, WIRE_EXTENT_INFO, j->request);
+	wire_extent_put(&b, &w);
 	job_send(j, &b);
 	return 0;
+}
+
+static int job_source(struct job *j, struct err *e)
+{
+	unsigned disk = rdr_le16(&j->rd);
+	if (j->rd.bad || !j->worker->source)
+		return err_set(e, ERR_INVALID, "worker", "a SOURCE request that this worker cannot take");
+	CLEANUP(blk_unref_p) struct blk *source = NULL;
+	const struct image_layer *layer;
+	int r = j->worker->source->open(fd_steal(&j->extra_fd), &source, e);
+	if (r == 0)
+		r = disks_set_source(&j->worker->disks, disk, source, &layer, e);
+	if (r == 0)
+		send_layer(j, layer);
+	return r;
 }
 
 static int job_data_file(struct job *j, struct err *e)
@@ -203,6 +243,7 @@ struct job_kind {
 static const struct job_kind kinds[] = {
 	[WIRE_LAYER] = {job_layer, true},        [WIRE_DATA_FILE] = {job_data_file, true},
 	[WIRE_DISK] = {job_disk, true},          [WIRE_OPEN] = {job_open, true},
+	[WIRE_EXTENT] = {job_extent, true},      [WIRE_SOURCE] = {job_source, true},
 	[WIRE_VOLUMES] = {job_volumes, true},    [WIRE_STAT] = {job_stat, true},
 	[WIRE_LIST] = {job_list, false},         [WIRE_READ] = {job_read, false},
 	[WIRE_ARCHIVE] = {job_archive, false},   [WIRE_MANIFEST] = {job_manifest, false},

@@ -146,9 +146,28 @@ static const int allowed_calls[] = {
 	SCMP_SYS(restart_syscall),
 };
 
-static int add_rules(scmp_filter_ctx ctx)
+/* What libnbd does with a connected socket. No address: it cannot talk to anybody else. */
+static int add_socket_rules(scmp_filter_ctx ctx)
 {
-	int r = 0;
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(recvfrom), 1, SCMP_A4(SCMP_CMP_EQ, 0));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(shutdown), 0);
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GETFD));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, SCMP_A1(SCMP_CMP_EQ, F_SETFD),
+		                     SCMP_A2(SCMP_CMP_EQ, FD_CLOEXEC));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, SCMP_A1(SCMP_CMP_EQ, F_SETFL),
+		                     SCMP_A2(SCMP_CMP_EQ, O_RDWR | O_NONBLOCK));
+	return r;
+}
+
+static int add_rules(scmp_filter_ctx ctx, bool sockets)
+{
+	int r = sockets ? add_socket_rules(ctx) : 0;
 	for (unsigned i = 0; i < sizeof(allowed_calls) / sizeof(allowed_calls[0]) && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed_calls[i], 0);
 	/* No memory that can be executed, ever. */
@@ -180,12 +199,12 @@ static int add_rules(scmp_filter_ctx ctx)
 	return r;
 }
 
-static int enter_seccomp(uint32_t *layers, struct err *e)
+static int enter_seccomp(bool sockets, uint32_t *layers, struct err *e)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!ctx)
 		return err_no_memory(e, "sandbox");
-	int r = add_rules(ctx);
+	int r = add_rules(ctx, sockets);
 	if (r == 0)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -195,7 +214,7 @@ static int enter_seccomp(uint32_t *layers, struct err *e)
 	return 0;
 }
 
-int sandbox_enter(uint32_t *ret_layers, struct err *e)
+int sandbox_enter(bool sockets, uint32_t *ret_layers, struct err *e)
 {
 	uint32_t layers = 0;
 	if (close_range(WIRE_CONTROL_FD + 1, ~0U, 0) < 0)
@@ -214,7 +233,7 @@ int sandbox_enter(uint32_t *ret_layers, struct err *e)
 		return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot set no_new_privs");
 	r = enter_landlock(&layers, e);
 	if (r == 0)
-		r = enter_seccomp(&layers, e);
+		r = enter_seccomp(sockets, &layers, e);
 	if (r == 0)
 		*ret_layers = layers;
 	return r;

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum sandbox_layers {
@@ -22,9 +23,9 @@ enum sandbox_layers {
 	SANDBOX_EMPTY_ROOT = 1 << 4,
 };
 
-/* Enters. seccomp is never optional; Landlock and namespaces are left out where the kernel has none, and the answer
+/* Enters. sockets: talking over connected sockets that arrive is allowed, too (a worker that reads an image over one). seccomp is never optional; Landlock and namespaces are left out where the kernel has none, and the answer
  * says what holds. ERR_SANDBOX where a layer that exists cannot be had. */
-int sandbox_enter(uint32_t *ret_layers, struct err *e);
+int sandbox_enter(bool sockets, uint32_t *ret_layers, struct err *e);
 
 /* Tries to open a path and to make a socket. ERR_SANDBOX if either works. */
 int sandbox_self_test(struct err *e);

@@ -54,7 +54,7 @@ static int greet(struct worker *w, uint8_t *buf, struct err *e)
 	r = check_hello(w, &f, e);
 	uint32_t layers = 0;
 	if (r == 0 && !w->no_sandbox)
-		r = sandbox_enter(&layers, e);
+		r = sandbox_enter(w->source != NULL, &layers, e);
 	if (r == 0 && !w->no_sandbox)
 		r = sandbox_self_test(e);
 
@@ -181,10 +181,11 @@ static void warm_up(void)
 	qsort(large, 1024, sizeof(large[0]), no_order);
 }
 
-int worker_main(void)
+int worker_main(const struct worker_source *source)
 {
 	static struct worker w;
 	static uint8_t buf[WIRE_FRAME_MAX];
+	w.source = source;
 	w.sock = WIRE_CONTROL_FD;
 	gate_init(&w.gate);
 	(void)pthread_mutex_init(&w.lock, NULL);
@@ -200,6 +201,8 @@ int worker_main(void)
 	(void)mallopt(M_TRIM_THRESHOLD, 512 << 10);
 
 	warm_up();
+	if (source)
+		source->warm_up();
 
 	struct err e = ERR_INIT;
 	int r = greet(&w, buf, &e);

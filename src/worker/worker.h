@@ -74,6 +74,10 @@ int disks_add_data_file(struct disks *d, unsigned disk, unsigned layer, int fd, 
  * place, so that the numbers of the others stay. */
 int disks_name(struct disks *d, unsigned disk, const char *name, const char *missing, struct err *e);
 /* A disk that does not open is missing from then on; an error where none does. */
+/* A file named by the layer added last. ERR_INVALID: there are not so many. */
+int disks_extent(struct disks *d, unsigned disk, uint32_t index, const struct image_extent **ret, struct err *e);
+/* The bytes of the foreign layer added last. *ret: it, now with its size. */
+int disks_set_source(struct disks *d, unsigned disk, struct blk *source, const struct image_layer **ret, struct err *e);
 int disks_open(struct disks *d, struct err *e);
 /* Opens encrypted container `volume` with the raw key of its data; the numbers of what was known stay. */
 int disks_unlock(struct disks *d, uint32_t volume, const uint8_t *key, size_t len, struct err *e);
@@ -123,6 +127,7 @@ struct worker {
 	_Atomic unsigned next_phase;     /* set by the OPEN job, taken over by the main thread */
 	struct gate gate;
 	struct disks disks;              /* under the gate */
+	const struct worker_source *source;
 	struct listing *cached;          /* under the gate: the directory listed last */
 	pthread_mutex_t lock;            /* the rest */
 	pthread_cond_t work;
@@ -130,8 +135,15 @@ struct worker {
 	unsigned job_count, threads, idle;
 };
 
-/* Runs until the client goes away; the process's exit status. */
-int worker_main(void);
+/* What only the worker for foreign images links: it reads them over a socket that the client sends. */
+struct worker_source {
+	void (*warm_up)(void);
+	/* Takes fd over, also on failure. */
+	int (*open)(int fd, struct blk **ret, struct err *e);
+};
+
+/* Runs until the client goes away; the process's exit status. source NULL: foreign images are recognised, not read. */
+int worker_main(const struct worker_source *source);
 
 /* Jobs answer with these; errors of sending mean the client is gone and are of no interest. */
 void job_send(struct job *j, struct buf *b);

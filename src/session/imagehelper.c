@@ -1,0 +1,267 @@
+/* Starting sendense-imagehelper. The connection to qemu-nbd is made before qemu-nbd runs: it inherits a listening socket on which
+ * one client waits already, and whose name in the file system is gone again. */
+#include "session/internal.h"
+
+#include "wire/imagehelper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	END_WAIT_MS = 5000,
+	EXPLAIN_WAIT_MS = 1000,
+	FILES_ARG_LEN = 16,
+};
+
+static int socket_error(struct err *e)
+{
+	return err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot make the socket to qemu-nbd");
+}
+
+/* A socket that listens, and one that is connected to it. Only who knows its name can connect: it lies in a folder for us alone
+ * and is removed before anybody else is started. */
+static int make_sockets(int *ret_listen, int *ret_sock, struct err *e)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	const char *tmp = getenv("TMPDIR");
+	int n = snprintf(addr.sun_path, sizeof(addr.sun_path) - 2, "%s/sendense-XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
+	if (n < 0 || (size_t)n >= sizeof(addr.sun_path) - 2)
+		return err_set(e, ERR_WORKER_START, "session", "TMPDIR is too long for a socket");
+	if (!mkdtemp(addr.sun_path))
+		return err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot make a temporary folder for a socket");
+	char folder[sizeof(addr.sun_path)];
+	(void)snprintf(folder, sizeof(folder), "%s", addr.sun_path);
+	(void)memcpy(addr.sun_path + n, "/s", 3);
+	CLEANUP(fd_close) int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CLEANUP(fd_close) int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool ok = listener >= 0 && sock >= 0 && bind(listener, (const struct sockaddr *)&addr, sizeof(addr)) == 0 &&
+	          listen(listener, 1) == 0 && connect(sock, (const struct sockaddr *)&addr, sizeof(addr)) == 0;
+	int r = ok ? 0 : socket_error(e);
+	(void)unlink(addr.sun_path);
+	(void)rmdir(folder);
+	if (r < 0)
+		return r;
+	*ret_listen = fd_steal(&listener);
+	*ret_sock = fd_steal(&sock);
+	return 0;
+}
+
+/* Descriptors for the child at numbers above those it gets them at, so that no dup2 there covers one still needed. */
+static int move_up(int *fd, int floor, struct err *e)
+{
+	int up = fcntl(*fd, F_DUPFD_CLOEXEC, floor);
+	if (up < 0)
+		return err_set_errno(e, ERR_WORKER_START, errno, "session", "too many files are open");
+	(void)close(*fd);
+	*fd = up;
+	return 0;
+}
+
+struct child_fds {
+	int listener, control, log;      /* owned */
+	const int *files;
+	unsigned count;
+};
+
+static int fill_actions(posix_spawn_file_actions_t *fa, const struct child_fds *c, const int *files)
+{
+	int r = posix_spawn_file_actions_addopen(fa, 0, "/dev/null", O_RDONLY, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(fa, 1, "/dev/null", O_WRONLY, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(fa, c->log, 2);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(fa, c->listener, IMAGEHELPER_LISTEN_FD);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(fa, c->control, IMAGEHELPER_CONTROL_FD);
+	for (unsigned i = 0; i < c->count && r == 0; i++)
+		r = posix_spawn_file_actions_adddup2(fa, files[i], IMAGEHELPER_FILE_FD + (int)i);
+	return r;
+}
+
+static int spawn(const char *program, const char *format, const struct child_fds *c, const int *files, pid_t *ret)
+{
+	static char *const empty_env[] = {NULL};
+	char count[FILES_ARG_LEN];
+	(void)snprintf(count, sizeof(count), "%u", c->count);
+	char *const argv[] = {(char *)(uintptr_t)"sendense-imagehelper", (char *)(uintptr_t)format, count, NULL};
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
+	int r = posix_spawn_file_actions_init(&fa);
+	if (r != 0)
+		return r;
+	r = posix_spawnattr_init(&attr);
+	if (r == 0) {
+		r = fill_actions(&fa, c, files);
+		if (r == 0)
+			r = session_spawn_attributes(&attr);
+		if (r == 0)
+			r = posix_spawn(ret, program, &fa, &attr, argv, empty_env);
+		(void)posix_spawnattr_destroy(&attr);
+	}
+	(void)posix_spawn_file_actions_destroy(&fa);
+	return r;
+}
+
+/* The files again, at high numbers; closed by close_all. */
+static int copy_files(const struct child_fds *c, int floor, int *ret, struct err *e)
+{
+	for (unsigned i = 0; i < c->count; i++) {
+		ret[i] = fcntl(c->files[i], F_DUPFD_CLOEXEC, floor);
+		if (ret[i] < 0)
+			return err_set_errno(e, ERR_WORKER_START, errno, "session", "too many files are open");
+	}
+	return 0;
+}
+
+static void close_all(int *fds, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+}
+
+static int run(const char *program, const char *format, struct child_fds *c, pid_t *ret, struct err *e)
+{
+	int files[IMAGEHELPER_FILES_MAX], floor = IMAGEHELPER_FILE_FD + (int)c->count;
+	for (unsigned i = 0; i < c->count; i++)
+		files[i] = -1;
+	int r = move_up(&c->listener, floor, e);
+	if (r == 0)
+		r = move_up(&c->control, floor, e);
+	if (r == 0)
+		r = move_up(&c->log, floor, e);
+	if (r == 0)
+		r = copy_files(c, floor, files, e);
+	if (r == 0) {
+		int errnum = spawn(program, format, c, files, ret);
+		if (errnum != 0)
+			r = err_set_errno(e, ERR_WORKER_START, errnum, "session", "cannot start the program sendense-imagehelper");
+	}
+	close_all(files, c->count);
+	return r;
+}
+
+static int make_channels(struct image_helper *h, struct child_fds *c, struct err *e)
+{
+	int pair[2], log[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return socket_error(e);
+	h->control = pair[0];
+	c->control = pair[1];
+	/* Neither end ever waits: what nobody reads is lost. */
+	if (pipe2(log, O_CLOEXEC | O_NONBLOCK) < 0)
+		return socket_error(e);
+	h->log = log[0];
+	c->log = log[1];
+	return 0;
+}
+
+int image_helper_start(struct session *s, const char *format, const int *fds, unsigned count, struct image_helper **ret,
+                       int *ret_sock, struct err *e)
+{
+	if (count == 0 || count > IMAGEHELPER_FILES_MAX)
+		return err_set(e, ERR_LIMIT, "session", "an image consists of at most %d files", IMAGEHELPER_FILES_MAX);
+	struct image_helper *h = malloc(sizeof(*h));
+	if (!h)
+		return err_no_memory(e, "session");
+	*h = (struct image_helper){.pid = -1, .pidfd = -1, .control = -1, .log = -1};
+	(void)snprintf(h->format, sizeof(h->format), "%s", format);
+	struct child_fds c = {.listener = -1, .control = -1, .log = -1, .files = fds, .count = count};
+	CLEANUP(fd_close) int sock = -1;
+	int r = make_sockets(&c.listener, &sock, e);
+	if (r == 0)
+		r = make_channels(h, &c, e);
+	if (r == 0)
+		r = run(s->imagehelper, format, &c, &h->pid, e);
+	int child[] = {c.listener, c.control, c.log};
+	close_all(child, 3);
+	if (r == 0) {
+		h->pidfd = session_pidfd(h->pid);
+		if (h->pidfd < 0)
+			r = err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot watch the process that reads the image");
+	}
+	if (r < 0) {
+		image_helper_free(h);
+		return r;
+	}
+	*ret = h;
+	*ret_sock = fd_steal(&sock);
+	return 0;
+}
+
+void image_helper_free(struct image_helper *h)
+{
+	if (!h)
+		return;
+	if (h->control >= 0)
+		(void)shutdown(h->control, SHUT_RDWR);
+	if (h->pid > 0 && !h->reaped) {
+		struct pollfd p = {.fd = h->pidfd, .events = POLLIN};
+		/* It takes qemu-nbd along and reaps it; killed, it takes it along, too. */
+		if (h->pidfd < 0 || poll(&p, 1, END_WAIT_MS) <= 0)
+			(void)kill(h->pid, SIGKILL);
+		if (h->pidfd >= 0)
+			(void)poll(&p, 1, END_WAIT_MS);
+		(void)waitpid(h->pid, NULL, h->pidfd >= 0 ? WNOHANG : 0);
+	}
+	int fds[] = {h->pidfd, h->control, h->log};
+	close_all(fds, 3);
+	free(h);
+}
+
+/* The last line of what it wrote; without the name of the program and the long name of the image it knows. */
+static void last_words(const struct image_helper *h, char ret[ERR_MSG_MAX])
+{
+	char text[4096];
+	ssize_t n = read(h->log, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	for (size_t len = strlen(text); len > 0 && text[len - 1] == '\n'; len--)
+		text[len - 1] = '\0';
+	const char *line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	const char *behind = strstr(line, "}': ");
+	if (behind)
+		line = behind + 4;
+	else if (strncmp(line, "qemu-nbd: ", 10) == 0)
+		line += 10;
+	(void)snprintf(ret, ERR_MSG_MAX, "%.*s", ERR_MSG_MAX / 2, line[0] ? line : "no reason");
+	wire_make_text(ret);
+}
+
+void image_helper_explain(struct image_helper *h, struct err *e)
+{
+	struct pollfd p = {.fd = h->pidfd, .events = POLLIN};
+	int status = 0;
+	if (poll(&p, 1, EXPLAIN_WAIT_MS) <= 0 || waitpid(h->pid, &status, WNOHANG) != h->pid)
+		return;
+	h->reaped = true;
+	char words[ERR_MSG_MAX];
+	last_words(h, words);
+	err_clear(e);
+	switch (WIFEXITED(status) ? WEXITSTATUS(status) : IMAGEHELPER_KILLED) {
+	case IMAGEHELPER_NO_QEMU:
+		(void)err_set(e, ERR_IMAGE_UNSUPPORTED, "session",
+		              "images of format %s are read by qemu-nbd, which is not installed here: install the package qemu-utils",
+		              h->format);
+		break;
+	case IMAGEHELPER_NO_SANDBOX:
+		(void)err_set(e, ERR_SANDBOX, "session", "%s", words);
+		break;
+	case IMAGEHELPER_KILLED:
+		(void)err_set(e, ERR_IMAGE_CORRUPT, "session", "qemu-nbd, which reads %s images, was ended by a signal while it opened it",
+		              h->format);
+		break;
+	default:
+		(void)err_set(e, ERR_IMAGE_UNREADABLE, "session", "qemu-nbd cannot open the %s image: %s", h->format, words);
+	}
+}
