@@ -64,8 +64,9 @@ static int write_descriptor(const struct session_extent_file *files, unsigned co
 		[WIRE_EXTENT_SESPARSE] = "SESPARSE",
 	};
 	CLEANUP(buf_free) struct buf b = BUF_INIT(DESCRIPTOR_MAX);
+	/* No empty line: QEMU takes one for the line behind it, and that part of the disk twice. */
 	buf_addf(&b, "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
-	             "createType=\"twoGbMaxExtentSparse\"\n\n");
+	             "createType=\"twoGbMaxExtentSparse\"\n");
 	for (unsigned i = 0; i < count; i++) {
 		const struct wire_extent *x = &files[i].extent;
 		buf_addf(&b, "RW %" PRIu64 " %s \"/proc/self/fd/%u\"", x->sectors, kinds[x->kind], IMAGEHELPER_FILE_FD + 1 + i);

@@ -229,11 +229,11 @@ static void last_words(const struct image_helper *h, char ret[ERR_MSG_MAX])
 		text[len - 1] = '\0';
 	const char *line = strrchr(text, '\n');
 	line = line ? line + 1 : text;
-	const char *behind = strstr(line, "}': ");
-	if (behind)
-		line = behind + 4;
-	else if (strncmp(line, "qemu-nbd: ", 10) == 0)
+	if (strncmp(line, "qemu-nbd: ", 10) == 0)
 		line += 10;
+	/* "Failed to open 'json:{…}': Could not open '/proc/self/fd/5': why" */
+	for (const char *p = line; (p = strstr(p, "': ")) != NULL; line = p)
+		p += 3;
 	(void)snprintf(ret, ERR_MSG_MAX, "%.*s", ERR_MSG_MAX / 2, line[0] ? line : "no reason");
 	wire_make_text(ret);
 }

@@ -124,26 +124,68 @@ static void reads_well(void **state)
 	close(fd);
 }
 
+/* A source that gives zeroes. */
+static int zero_read(struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
+{
+	(void)b;
+	(void)off;
+	(void)e;
+	memset(to, 0, len);
+	return 0;
+}
+
+static void zero_close(struct blk *b)
+{
+	free(b);
+}
+
 static void foreign_formats(void **state)
 {
 	(void)state;
+	static const struct blk_ops zero_ops = {.name = "zero", .read = zero_read, .close = zero_close};
 	static const struct {
-		const char *name, *magic;
+		enum image_format format;
+		const char *magic;
 		int off;
 		unsigned len;
 	} all[] = {
-		{"QCOW version 1", "QFI\xfb\0\0\0\1", 0, 8}, {"VMDK", "KDMV", 0, 4},   {"VHDX", "vhdxfile", 0, 8},
-		{"VHD", "conectix", 0, 8},                   {"VHD", "conectix", FILE_BYTES - 512, 8},
-		{"VDI", "\x7f\x10\xda\xbe", 64, 4},          {"QED", "QED\0", 0, 4},
+		{IMAGE_QCOW1, "QFI\xfb\0\0\0\1", 0, 8}, {IMAGE_VHDX, "vhdxfile", 0, 8},
+		{IMAGE_VHD, "conectix", 0, 8},            {IMAGE_VHD, "conectix", FILE_BYTES - 512, 8},
+		{IMAGE_VDI, "\x7f\x10\xda\xbe", 64, 4}, {IMAGE_QED, "QED\0", 0, 4},
 	};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct err e = ERR_INIT;
 		memset(img, 0, sizeof(img));
 		memcpy(img + all[i].off, all[i].magic, all[i].len);
-		open_fails(img, sizeof(img), ERR_IMAGE_UNSUPPORTED, all[i].name);
-		struct err e = ERR_INIT;
+		int fd = file_of(img, sizeof(img));
+		struct image_layer *l;
+		assert_ok(image_layer_open(fd, IMAGE_AUTO, &l, &e), &e);
+		assert_int_equal(image_layer_info(l)->format, all[i].format);
+		enum image_format parsed;
+		assert_true(image_format_parse(image_format_name(all[i].format), &parsed) && parsed == all[i].format);
+		struct blk *b;
+		/* Without its source there is nothing to read. */
+		assert_int_equal(image_chain_open(&l, 1, &b, &e), ERR_INVALID);
+		err_clear(&e);
+		assert_ok(image_layer_open(fd, all[i].format, &l, &e), &e);
+		struct blk *zero = malloc(sizeof(*zero));
+		blk_init(zero, &zero_ops, 12345);
+		assert_ok(image_layer_set_source(l, zero, &e), &e);
+		assert_int_equal(image_layer_info(l)->virtual_size, 12345);
+		assert_int_equal(image_layer_set_source(l, zero, &e), ERR_INVALID);
+		err_clear(&e);
+		assert_ok(image_chain_open(&l, 1, &b, &e), &e);
+		assert_ptr_equal(b, zero);
+		blk_unref(b);
+		blk_unref(zero);
 		if (memcmp(all[i].magic, "QFI", 3) != 0)
 			assert_ok(try_open(img, sizeof(img), IMAGE_RAW, &e), &e);
+		/* What is called so and is none. */
+		memset(img, 0, sizeof(img));
+		assert_int_equal(try_open(img, sizeof(img), all[i].format, &e), ERR_IMAGE_UNREADABLE);
+		close(fd);
 	}
+	memset(img, 0, sizeof(img));
 	/* LUKS is a volume, not an image: raw. */
 	memcpy(img, "LUKS\xba\xbe", 6);
 	memset(img + 64, 0, 4);
@@ -151,6 +193,49 @@ static void foreign_formats(void **state)
 	struct err e = ERR_INIT;
 	assert_ok(try_open(img, sizeof(img), IMAGE_AUTO, &e), &e);
 	open_fails(img, 0, ERR_IMAGE_UNREADABLE, "empty");
+}
+
+static void fails_as(enum image_format format, int code, const char *word)
+{
+	struct err e = ERR_INIT;
+	assert_int_equal(try_open(img, sizeof(img), format, &e), code);
+	assert_non_null(strstr(e.msg, word));
+}
+
+/* What is only half of a disk, or encrypted, is said by name and never read as if it were whole. */
+static void foreign_refused(void **state)
+{
+	(void)state;
+	memset(img, 0, sizeof(img));
+	memcpy(img, "conectix", 8);
+	put_be32(img + 60, 4);
+	fails_as(IMAGE_VHD, ERR_IMAGE_UNSUPPORTED, "parent");
+	memset(img, 0, sizeof(img));
+	memcpy(img + 64, "\x7f\x10\xda\xbe", 4);
+	put_le32(img + 76, 4);
+	fails_as(IMAGE_VDI, ERR_IMAGE_UNSUPPORTED, "parent");
+	memset(img, 0, sizeof(img));
+	memcpy(img, "QED", 4);
+	img[16] = 1;
+	fails_as(IMAGE_QED, ERR_IMAGE_UNSUPPORTED, "parent");
+	memset(img, 0, sizeof(img));
+	memcpy(img, "QFI\xfb\0\0\0\1", 8);
+	put_be64(img + 8, 72);
+	fails_as(IMAGE_QCOW1, ERR_IMAGE_UNSUPPORTED, "parent");
+	put_be32(img + 36, 1);
+	fails_as(IMAGE_QCOW1, ERR_IMAGE_ENCRYPTED, "encrypted");
+	/* A guest's raw disk that begins like a descriptor is not followed. */
+	memset(img, 0, sizeof(img));
+	strcpy((char *)img, "# Disk DescriptorFile\nRW 1 FLAT \"other.raw\" 0\n");
+	fails_as(IMAGE_AUTO, ERR_IMAGE_UNSUPPORTED, ".vmdk");
+	memset(img, 0, sizeof(img));
+	memcpy(img, "COWD", 4);
+	fails_as(IMAGE_VMDK, ERR_IMAGE_UNSUPPORTED, "one part");
+	memcpy(img, "KDMV", 4);
+	fails_as(IMAGE_VMDK, ERR_IMAGE_UNSUPPORTED, "one part");
+	put_le64(img + 28, 1 << 20);
+	put_le64(img + 36, 20);
+	fails_as(IMAGE_VMDK, ERR_IMAGE_CORRUPT, "beyond");
 }
 
 static void features(void **state)
@@ -407,7 +492,7 @@ static void odd_sizes_end_with_their_last_sector(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_well),    cmocka_unit_test(foreign_formats), cmocka_unit_test(features),
+		cmocka_unit_test(reads_well),    cmocka_unit_test(foreign_formats), cmocka_unit_test(foreign_refused), cmocka_unit_test(features),
 		cmocka_unit_test(headers),       cmocka_unit_test(backing_names),   cmocka_unit_test(chains),
 		cmocka_unit_test(data_files),    cmocka_unit_test(damaged_tables),  cmocka_unit_test(short_files),
 		cmocka_unit_test(odd_sizes_end_with_their_last_sector),

@@ -163,7 +163,9 @@ static void test_refused_layers(void **state)
 	(void)close(fd);
 	err_clear(&e);
 	fd = open_image("base.qcow2");
-	assert_int_equal(session_layer(s, 0, fd, "vmdk", &layer, &e), ERR_IMAGE_UNSUPPORTED);
+	assert_int_equal(session_layer(s, 0, fd, "ova", &layer, &e), ERR_IMAGE_UNSUPPORTED);
+	err_clear(&e);
+	assert_int_equal(session_layer(s, 0, fd, "vmdk", &layer, &e), ERR_IMAGE_UNREADABLE);
 	err_clear(&e);
 	assert_int_equal(session_layer(s, 60000, fd, "", &layer, &e), ERR_LIMIT);
 	(void)close(fd);
