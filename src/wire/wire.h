@@ -73,8 +73,8 @@ enum wire_direction {
 	X(DATA_FILE,   3, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 1)                                 \
 	X(OPEN,        4, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 0)                                 \
 	X(DISK,       16, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 1024, 0)                               \
-	X(EXTENT,     20, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 0)                                 \
-	X(SOURCE,     21, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 1)                                 \
+	X(EXTENT,     18, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 0)                                 \
+	X(SOURCE,     19, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 1)                                 \
 	X(VOLUMES,     5, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 0)                                \
 	X(STAT,        6, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 0)                \
 	X(LIST,        7, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 3)                \
@@ -89,7 +89,7 @@ enum wire_direction {
 	X(CANCEL,     13, WIRE_TO_WORKER, WIRE_PHASE_ANY, 16, 0)                                    \
 	X(READY,      32, WIRE_TO_CLIENT, WIRE_PHASE_HELLO, 64, 0)                                  \
 	X(LAYER_INFO, 33, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 4096, 0)                               \
-	X(EXTENT_INFO, 50, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 1024, 0)                              \
+	X(EXTENT_INFO, 44, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 1024, 0)                              \
 	X(OK,         34, WIRE_TO_CLIENT, WIRE_PHASE_ANY, 0, 0)                                     \
 	X(OPENED,     35, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 49152, 0)                              \
 	X(VOLUME_LIST, 36, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PAYLOAD_MAX, 0)                 \
