@@ -61,6 +61,21 @@ if cryptsetup luksFormat -q --type luks2 --cipher serpent-xts-plain64 --key-file
 	is 'another cipher is named' "$(sendense image ls --passphrase-file pw serpent.raw / 2>&1 | grep -c 'serpent-xts-plain64; AES')" 1
 fi
 
+# Said in words: what is not a matter of the key.
+truncate -s 40M moving.raw
+if cryptsetup luksFormat -q --type luks2 --key-file pw.raw $KDF moving.raw 2>/dev/null &&
+	cryptsetup reencrypt -q --init-only --key-file pw.raw $KDF moving.raw 2>/dev/null; then
+	is 'a reencryption under way' "$(sendense image ls --passphrase-file pw moving.raw / 2>&1 | grep -c 'change of its encryption was under way.*VOLUME_UNSUPPORTED')" 1
+else
+	skip 'a reencryption under way' 'cryptsetup cannot begin one here'
+fi
+truncate -s 20M elsewhere
+for type in luks1 luks2; do
+	cryptsetup luksFormat -q --type $type --key-file pw.raw --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --header header$type.raw elsewhere 2>/dev/null
+	truncate -s 20M header$type.raw
+	is "a detached header, $type" "$(sendense image ls --passphrase-file pw header$type.raw / 2>&1 | grep -c 'detached.*VOLUME_UNSUPPORTED')" 1
+done
+
 # --- over HTTP ---
 mkdir -p repo/vm1 && cp l2-argon.raw repo/vm1/disk.raw
 hub_start

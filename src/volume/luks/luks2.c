@@ -181,6 +181,8 @@ static int take_json(struct blk *b, const struct copy *c, struct luks_header *re
 		r = take_segments(b, luks_json_member(root, "segments"), &h, e);
 	if (r < 0)
 		return r;
+	if (h.offset == 0)
+		return unsupported(e, "it is a detached header, the data lies elsewhere");
 	if (slots > h.offset || 2 * (uint64_t)c->len > h.offset - slots)
 		return corrupt(e, "its key slots lie in its data");
 	h.key_area_end = 2 * (uint64_t)c->len + slots;
