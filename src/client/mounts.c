@@ -78,8 +78,6 @@ static const char *volume_note(const struct doc *v)
 {
 	if (doc_bool(v, "default"))
 		return "default";
-	if (doc_bool(v, "locked"))
-		return "locked";
 	if (doc_bool(v, "supported"))
 		return "readable";
 	const char *reason = doc_text(v, "reason");

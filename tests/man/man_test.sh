@@ -36,7 +36,7 @@ settings() {
 	[ $r -eq 0 ] || { echo "$said"; return 1; }
 }
 
-for page in sendense.1 sendense-hub.8 sendense-worker.8 sendense-imagehelper.8; do
+for page in sendense.1 sendense-hub.8 sendense-worker.8 sendense-imagehelper.8 sendense-keyhelper.8; do
 	if command -v mandoc >/dev/null; then ok "$page is clean mdoc" lint $page; else skip "$page is clean mdoc" "no mandoc"; fi
 done
 ok "options of sendense are described" documents sendense.1 "$("$SENDENSE_CLI" --help)"
