@@ -9,8 +9,10 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <poll.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -114,6 +116,17 @@ static int enter_seccomp(struct err *e)
 	return r < 0 ? err_set_errno(e, ERR_SANDBOX, -r, "keys", "cannot load the system call filter") : 0;
 }
 
+/* Who asks may be killed while a key is derived, which takes minutes if the header says so. After the change of user, which resets it. */
+static int end_with_client(struct err *e)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return err_set_errno(e, ERR_SANDBOX, errno, "keys", "cannot end with the client");
+	struct pollfd p = {.fd = KEYHELPER_SOCKET_FD, .events = POLLIN};
+	if (poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
+		return err_set(e, ERR_INVALID, "keys", "the client went away");
+	return 0;
+}
+
 int keys_confine(struct err *e)
 {
 	if (nice(NICENESS) < 0 && errno == EPERM)
@@ -121,6 +134,9 @@ int keys_confine(struct err *e)
 	int r = drop_user(e);
 	if (r == 0)
 		r = set_limits(e);
+	if (r < 0)
+		return r;
+	r = end_with_client(e);
 	if (r < 0)
 		return r;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -1,5 +1,5 @@
 /* Starting sendense-imagehelper. The connection to qemu-nbd is made before qemu-nbd runs: it inherits a listening socket on which
- * one client waits already, and whose name in the file system is gone again. */
+ * one client waits already. */
 #include "session/internal.h"
 
 #include "wire/imagehelper.h"
@@ -27,29 +27,20 @@ static int socket_error(struct err *e)
 	return err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot make the socket to qemu-nbd");
 }
 
-/* A socket that listens, and one that is connected to it. Only who knows its name can connect: it lies in a folder for us alone
- * and is removed before anybody else is started. */
+/* A socket that listens, and one that is connected to it. The name is one of the kernel's choice, of no file system, so that nothing is left
+ * of it when the hub is killed here. Anybody on this machine can connect to such a name; but the queue has room for one: if it
+ * is not us, we see it here and give up, and once it is us, qemu-nbd takes no second one as long as it lives. */
 static int make_sockets(int *ret_listen, int *ret_sock, struct err *e)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	const char *tmp = getenv("TMPDIR");
-	int n = snprintf(addr.sun_path, sizeof(addr.sun_path) - 2, "%s/sendense-XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
-	if (n < 0 || (size_t)n >= sizeof(addr.sun_path) - 2)
-		return err_set(e, ERR_WORKER_START, "session", "TMPDIR is too long for a socket");
-	if (!mkdtemp(addr.sun_path))
-		return err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot make a temporary folder for a socket");
-	char folder[sizeof(addr.sun_path)];
-	(void)snprintf(folder, sizeof(folder), "%s", addr.sun_path);
-	(void)memcpy(addr.sun_path + n, "/s", 3);
+	socklen_t len = sizeof(addr);
 	CLEANUP(fd_close) int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CLEANUP(fd_close) int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool ok = listener >= 0 && sock >= 0 && bind(listener, (const struct sockaddr *)&addr, sizeof(addr)) == 0 &&
-	          listen(listener, 1) == 0 && connect(sock, (const struct sockaddr *)&addr, sizeof(addr)) == 0;
-	int r = ok ? 0 : socket_error(e);
-	(void)unlink(addr.sun_path);
-	(void)rmdir(folder);
-	if (r < 0)
-		return r;
+	CLEANUP(fd_close) int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool ok = listener >= 0 && sock >= 0 && bind(listener, (const struct sockaddr *)&addr, sizeof(addr.sun_family)) == 0 &&
+	          getsockname(listener, (struct sockaddr *)&addr, &len) == 0 && listen(listener, 0) == 0 &&
+	          connect(sock, (const struct sockaddr *)&addr, len) == 0 && fcntl(sock, F_SETFL, 0) == 0;
+	if (!ok)
+		return socket_error(e);
 	*ret_listen = fd_steal(&listener);
 	*ret_sock = fd_steal(&sock);
 	return 0;
