@@ -38,6 +38,21 @@ is 'no .BEK file' "$(sendense image ls --key-file bad $D / 2>&1 | grep -c 'not a
 awk -F- -v OFS=- '{$7 = sprintf("%06d", $7 + 1); print}' recovery >typo
 is 'a mistyped recovery key' "$(sendense image ls --recovery-key-file typo $D / 2>&1 | grep -c 'group 7 of the recovery key is mistyped')" 1
 
+# Protection suspended: its key lies on the disk. The volume opens by itself.
+python3 - "$SENDENSE_SRC/tests/volume" plain.img suspended.raw <<-'END'
+	import sys
+	sys.path.insert(0, sys.argv[1])
+	import bitlocker_img as img
+	plain = open(sys.argv[2], "rb").read()
+	n = len(plain)
+	v = img.Volume(plain, "cbc128-elephant", [img.Protector(img.STARTUP, "s"), img.Protector(img.CLEAR, "c")],
+	               copies=(n - 0xa0000, n - 0x80000, n - 0x60000), moved=n - 0x40000)
+	open(sys.argv[3], "wb").write(v.image)
+	END
+is 'suspended: a file without a key' "$(sendense image cat suspended.raw /hello.txt)" hello
+ok 'and a large one' cmp -s random.bin <(sendense image cat suspended.raw /random.bin)
+is 'nothing is locked' "$(sendense image info --json suspended.raw | jq -c '[.volumes[]|[.kind,.locked,.filesystem_type]]')" '[["disk",false,"BitLocker"],["crypt",false,"ntfs"]]'
+
 # --- over HTTP ---
 hub_start
 REPO=$(add_repository main "$T/repo")

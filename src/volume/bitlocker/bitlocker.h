@@ -178,7 +178,7 @@ bool bitlocker_eow_encrypted(const struct bitlocker_eow *w, uint64_t off, uint64
 
 /* --- elephant.c, crypt.c --- */
 
-/* Takes the diffuser off one sector, a multiple of 32 bytes, after AES-CBC was taken off. */
+/* Takes the diffuser off one sector, a power of two of bytes, after AES-CBC was taken off. */
 void bitlocker_elephant(uint8_t *sector, size_t len, const uint8_t sector_key[32]);
 
 /* The decrypted volume. key NULL: where nothing is encrypted. ERR_KEY_WRONG where the length does not fit. */

@@ -10,13 +10,13 @@ static uint32_t rotate(uint32_t v, unsigned by)
 	return by == 0 ? v : v << by | v >> (32 - by);
 }
 
-/* In both the words are those of a ring. */
+/* In both the words are those of a ring; their number is a power of two. */
 static void diffuser_b(uint32_t *d, size_t n)
 {
 	static const unsigned by[4] = {0, 10, 0, 25};
 	for (unsigned cycle = 0; cycle < CYCLES_B; cycle++)
 		for (size_t i = 0; i < n; i++)
-			d[i] += d[(i + 2) % n] ^ rotate(d[(i + 5) % n], by[i % 4]);
+			d[i] += d[(i + 2) & (n - 1)] ^ rotate(d[(i + 5) & (n - 1)], by[i % 4]);
 }
 
 static void diffuser_a(uint32_t *d, size_t n)
@@ -24,7 +24,7 @@ static void diffuser_a(uint32_t *d, size_t n)
 	static const unsigned by[4] = {9, 0, 13, 0};
 	for (unsigned cycle = 0; cycle < CYCLES_A; cycle++)
 		for (size_t i = 0; i < n; i++)
-			d[i] += d[(i + n - 2) % n] ^ rotate(d[(i + n - 5) % n], by[i % 4]);
+			d[i] += d[(i - 2) & (n - 1)] ^ rotate(d[(i - 5) & (n - 1)], by[i % 4]);
 }
 
 void bitlocker_elephant(uint8_t *sector, size_t len, const uint8_t sector_key[32])
