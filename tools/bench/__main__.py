@@ -8,9 +8,11 @@ own, so whatever ends it, nothing stays mounted and no process stays behind.
 """
 import argparse
 import fcntl
+import http.client
 import os
 import shutil
 import signal
+import subprocess
 import sys
 
 import bulk
@@ -58,6 +60,17 @@ def say(text):
     sys.stderr.flush()
 
 
+def attempt(task, ctx, fs):
+    """One that fails costs its own figures only; but the peers' answers must be ours."""
+    try:
+        task(ctx, fs)
+    except (BenchError, OSError, http.client.HTTPException, subprocess.SubprocessError) as e:
+        if task is verify.check:
+            raise BenchError(f"check/{fs}: {e}") from e
+        say(f"failed: {e}\n")
+        ctx.results.failed.append(f"{task.__name__}/{fs}")
+
+
 def measure_all(a, results, scale, folder):
     fixtures = Fixtures(folder, scale, say)
     measure.RUNNER, measure.WORK = f"{a.build}/tests/bench/bench-run", folder
@@ -68,9 +81,8 @@ def measure_all(a, results, scale, folder):
         hub.add("bench", fixtures.repository)
         ctx = tasks.Context(fixtures, hub, a.build, a.rounds, say, results)
         for fs in a.filesystems:
-            verify.check(ctx, fs)
-            for task in TASKS:
-                task(ctx, fs)
+            for task in (verify.check, *TASKS):
+                attempt(task, ctx, fs)
     finally:
         hub.stop()
         shutil.rmtree(fixtures.work, ignore_errors=True)
@@ -107,6 +119,8 @@ def main():
         report.write_page(a.page, text)
     if a.json:
         shutil.copyfile(results.path, a.json)
+    if results.failed:
+        sys.exit(f"bench: failed: {' '.join(results.failed)}")
 
 
 if __name__ == "__main__":

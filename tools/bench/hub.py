@@ -21,6 +21,7 @@ class Hub:
             self.stop()
             raise
         self.connection = http.client.HTTPConnection(self.host, self.port, timeout=120)
+        self.asked = time.monotonic()
 
     def wait_ready(self, work):
         for _ in range(600):
@@ -66,7 +67,9 @@ class Hub:
     # --- the API ---
 
     def call(self, method, path, body=None):
-        """The answer's bytes. One connection, kept."""
+        """The answer's bytes. One connection, kept; the hub closes those that are idle for long."""
+        if time.monotonic() - self.asked > 10:
+            self.connection.close()
         headers = {"Authorization": f"Bearer {self.token}"}
         data = None
         if body is not None:
@@ -75,6 +78,7 @@ class Hub:
         self.connection.request(method, "/api/v1" + path, data, headers)
         answer = self.connection.getresponse()
         content = answer.read()
+        self.asked = time.monotonic()
         if answer.status >= 400:
             raise BenchError(f"{method} {path}: {answer.status} {content[:300].decode(errors='replace')}")
         return content

@@ -17,7 +17,7 @@ class Results:
 
     def __init__(self, path, only, filesystems, rounds, scale):
         self.path, self.only, self.filesystems, self.rounds, self.scale = path, only, filesystems, rounds, scale
-        self.all, self.added = {}, 0
+        self.all, self.added, self.failed = {}, 0, []
         if not scale.quick and os.path.exists(path):
             with open(path) as f:
                 old = json.load(f)
