@@ -1,6 +1,6 @@
 /* A chain of layers as one blk.
  *
- *	guest offset ─▶ slot (2048 granules) ─▶ run ─▶ layer + host offset ─▶ pread
+ *	guest offset ─▶ slot (512 granules) ─▶ run ─▶ layer + host offset ─▶ pread
  *	                  │ not cached
  *	                  ▼
  *	     layer 0 (newest)  ░░██░░░░▒▒░░     what each layer's L2 tables say:
@@ -20,7 +20,7 @@
  * In the same place a run is cut at the end of its file: the last cluster of a file may be short.
  *
  * Memory of a chain, at most: an L1 window a layer (16 KiB; 16 MiB for 1024 layers), 8 MiB of runs,
- * 32 KiB of cells, 16 KiB for a piece of an L2 table, and, with compressed clusters, 4 MiB of
+ * 8 KiB of cells, 4 KiB for a piece of an L2 table, and, with compressed clusters, 4 MiB of
  * decompressed ones and, for each thread that unpacks, two clusters of input (at least 256 KiB). Nothing of it grows with the virtual size.
  */
 #include "decompress.h"

@@ -10,8 +10,8 @@
 #include "layer.h"
 
 enum {
-	MAP_SLOT_BITS = 11,
-	MAP_SLOT_GRANULES = 1 << MAP_SLOT_BITS,    /* 128 MiB at 64 KiB clusters */
+	MAP_SLOT_BITS = 9,
+	MAP_SLOT_GRANULES = 1 << MAP_SLOT_BITS,    /* 32 MiB at 64 KiB clusters */
 	MAP_CACHE_BYTES = 8 << 20,                 /* of runs, of a chain */
 	MAP_BUCKETS = 8192,
 };
