@@ -105,6 +105,11 @@ int fs_probe(struct blk *b, const struct fs_driver **ret_driver, struct fs_ident
 
 int fs_open(struct blk *b, struct fs **ret, struct err *e)
 {
+	return fs_open_with(b, NULL, 0, ret, e);
+}
+
+int fs_open_with(struct blk *b, struct blk *const *others, unsigned count, struct fs **ret, struct err *e)
+{
 	const struct fs_driver *driver = NULL;
 	struct fs_ident ident;
 	int r = fs_probe(b, &driver, &ident, e);
@@ -113,7 +118,11 @@ int fs_open(struct blk *b, struct fs **ret, struct err *e)
 	if (!driver)
 		return err_set(e, ERR_FS_UNSUPPORTED, "fs", "no filesystem that can be read was found here");
 	struct fs *fs = NULL;
-	r = checked(driver->open(b, &fs, e), e);
+	if (driver->open_with && count > 0)
+		r = driver->open_with(b, others, count, &fs, e);
+	else
+		r = driver->open(b, &fs, e);
+	r = checked(r, e);
 	if (r < 0)
 		return r;
 	fs->ident = ident;

@@ -135,6 +135,11 @@ struct fs_ident {
 	char label[FS_LABEL_MAX];    /* UTF-8, "" for none */
 	char uuid[40];               /* as libblkid prints it, "" for none */
 	uint64_t size;               /* bytes the filesystem says it spans, 0 unknown */
+	/* What lies on several block sources (btrfs): its parts have the same type and uuid. */
+	uint64_t devices;            /* how many, as this one knows it; 0: it is never more than this one */
+	uint64_t device;             /* number of this one */
+	char device_uuid[40];
+	bool seed;                   /* others may read on in it, under a uuid of their own */
 };
 
 struct fs_driver {
@@ -146,6 +151,9 @@ struct fs_driver {
 
 	/* Makes the driver's struct, whose head is a struct fs: calls fs_init() on it first. */
 	int (*open)(struct blk *b, struct fs **ret, struct err *e);
+	/* The same with what else may belong to it, of which it picks its own; NULL: it lies on one block source. Bytes of the others
+	 * are FS_EXTENT_ENCODED. */
+	int (*open_with)(struct blk *b, struct blk *const *others, unsigned count, struct fs **ret, struct err *e);
 	void (*close)(struct fs *fs);                    /* frees all, calls fs_fini() */
 
 	struct fs_id (*root)(struct fs *fs);
@@ -194,6 +202,9 @@ extern const struct fs_driver *const fs_drivers[];
 int fs_probe(struct blk *b, const struct fs_driver **ret_driver, struct fs_ident *ret, struct err *e);
 /* Probes and opens; ERR_FS_UNSUPPORTED where no driver knows it. */
 int fs_open(struct blk *b, struct fs **ret, struct err *e);
+/* A filesystem of which b is one part and `others` may be more (borrowed; the driver takes references on those it keeps): those with
+ * the same type and uuid, and the seeds. What is no part of it is left alone; what is missing is said with warnings. */
+int fs_open_with(struct blk *b, struct blk *const *others, unsigned count, struct fs **ret, struct err *e);
 void fs_close(struct fs *fs);
 CLEANUP_DEFINE(fs_close, struct fs *)
 

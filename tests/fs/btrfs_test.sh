@@ -1,6 +1,8 @@
 #!/bin/bash
 # btrfs against the kernel's own mount: trees made under many options. Needs root and loop mounts.
 # SENDENSE_BTRFS_SEED=N makes other contents.
+# Mounts of our own: who copies the namespace while one is there (the sandbox of a worker) would hold it, and what is behind it unwritten.
+[ -n "$OWN_MOUNTS" ] || ! unshare -m true 2>/dev/null || OWN_MOUNTS=1 exec unshare -m "$0" "$@"
 . "$SENDENSE_SRC/tests/tap.sh"
 here=$SENDENSE_SRC/tests/fs dump=$SENDENSE_BUILD/tests/fs/fsdump check=$SENDENSE_BUILD/tests/fs/fscheck
 seed=${SENDENSE_BTRFS_SEED:-1}
@@ -81,9 +83,9 @@ if second raid1 raid1; then
 			is "$profile, only device $n" "$(diff want got | cut -c1-300)" ""
 		done
 	done
-	like "raid1: the missing device is said" "$("$dump" --ident m2.img | grep warning)" 'spans 2 devices, of which only device 2'
+	like "raid1: the missing device is said" "$("$dump" --ident m2.img | grep warning)" '1 of the 2 devices of this btrfs is missing .device 1, UUID'
 	second raid1 raid0
-	like "raid0: the missing device is named" "$("$dump" m1.img | grep '^#' | head -1)" 'VOLUME_INCOMPLETE.*device 2 '
+	like "raid0: the missing device is named" "$("$dump" m1.img | grep '^#' | head -1)" 'VOLUME_INCOMPLETE.*device 2 .UUID [-0-9a-f]{36}. of this btrfs, which is missing'
 else
 	skip "several devices" "no loop devices"
 fi

@@ -1,4 +1,5 @@
-/* fscheck [--damaged | --torture] [--offset N] RAWFILE: the conformance suite on any image, as TAP. */
+/* fscheck [--damaged | --torture] [--offset N] [--with RAWFILE]… RAWFILE: the conformance suite on any image, as TAP. --with: other
+ * devices the filesystem may lie on (not for --torture). */
 #include "conformance.h"
 
 #include <fcntl.h>
@@ -6,13 +7,28 @@
 
 #include "test.h"
 
-static struct blk *image;
+enum { OTHERS_MAX = 16 };
+
+static struct blk *image, *others[OTHERS_MAX];
+static unsigned other_count;
+
+/* Closed with the process. */
+static bool add_other(const char *name)
+{
+	struct err e = ERR_INIT;
+	int fd = other_count < OTHERS_MAX ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+	off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	if (end < 0 || blk_fd_open(fd, (uint64_t)end, &others[other_count], &e) < 0)
+		return false;
+	other_count++;
+	return true;
+}
 
 static void with_fs(void (*check)(struct fs *fs))
 {
 	struct err e = ERR_INIT;
 	struct fs *fs = NULL;
-	assert_ok(fs_open(image, &fs, &e), &e);
+	assert_ok(fs_open_with(image, others, other_count, &fs, &e), &e);
 	check(fs);
 	fs_close(fs);
 }
@@ -47,7 +63,7 @@ int main(int argc, char **argv)
 			what = torture;
 		else if (strcmp(argv[i], "--offset") == 0)
 			offset = strtoull(argv[++i], NULL, 0);
-		else
+		else if (strcmp(argv[i], "--with") != 0 || !add_other(argv[++i]))
 			break;
 	}
 	int fd = i == argc - 1 ? open(argv[i], O_RDONLY | O_CLOEXEC) : -1;
@@ -56,11 +72,13 @@ int main(int argc, char **argv)
 	struct blk *whole = NULL;
 	if (end < 0 || (uint64_t)end < offset || blk_fd_open(fd, (uint64_t)end, &whole, &e) < 0 ||
 	    blk_slice_open(whole, offset, (uint64_t)end - offset, &image, &e) < 0) {
-		fprintf(stderr, "usage: fscheck [--damaged | --torture] [--offset N] RAWFILE\n");
+		fprintf(stderr, "usage: fscheck [--damaged | --torture] [--offset N] [--with RAWFILE]... RAWFILE\n");
 		return 2;
 	}
 	const struct CMUnitTest tests[] = {{.name = argv[i], .test_func = what}};
 	int bad = cmocka_run_group_tests(tests, NULL, NULL);
+	for (unsigned k = 0; k < other_count; k++)
+		blk_unref(others[k]);
 	blk_unref(image);
 	blk_unref(whole);
 	close(fd);

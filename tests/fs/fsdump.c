@@ -1,6 +1,6 @@
-/* fsdump [--offset N] [--ident] [--all] RAWFILE [PATH]
+/* fsdump [--offset N] [--ident] [--all] [--with RAWFILE]… RAWFILE [PATH]
  *
- * Opens a filesystem and prints its manifest, depth first, children sorted bytewise by name:
+ * Opens a filesystem (--with: other devices it may lie on) and prints its manifest, depth first, children sorted bytewise by name:
  *
  *	./dir/name type=file mode=0644 uid=0 gid=0 nlink=1 size=5 time=1700000000.000000000 sha256=<hex>
  *	./dir/link type=link mode=0777 uid=0 gid=0 nlink=1 time=… link=<target>
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { DEPTH_MAX = 4096, CHUNK = 1 << 20 };
 
@@ -236,16 +237,43 @@ static void dump(struct fs *fs, struct buf *path, struct fs_id id, unsigned dept
 		complain(path, e.code, e.msg);
 }
 
+enum { OTHERS_MAX = 16 };
+
+static struct blk *others[OTHERS_MAX];
+static int other_fds[OTHERS_MAX];
+static unsigned other_count;
+
+static bool add_other(const char *name)
+{
+	struct err e = ERR_INIT;
+	int fd = other_count < OTHERS_MAX ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+	off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	if (end < 0 || blk_fd_open(fd, (uint64_t)end, &others[other_count], &e) < 0) {
+		perror(name);
+		return false;
+	}
+	other_fds[other_count++] = fd;
+	return true;
+}
+
+static void close_others(void)
+{
+	for (unsigned i = 0; i < other_count; i++) {
+		blk_unref(others[i]);
+		(void)close(other_fds[i]);
+	}
+}
+
 static int usage(void)
 {
-	fprintf(stderr, "usage: fsdump [--offset N] [--ident] RAWFILE [PATH]\n");
+	fprintf(stderr, "usage: fsdump [--offset N] [--ident] [--all] [--with RAWFILE]... RAWFILE [PATH]\n");
 	return 2;
 }
 
 static int run(struct blk *b, bool ident, const char *from, struct err *e)
 {
 	CLEANUP(fs_close_p) struct fs *fs = NULL;
-	int r = fs_open(b, &fs, e);
+	int r = fs_open_with(b, others, other_count, &fs, e);
 	if (r < 0)
 		return r;
 	if (ident) {
@@ -279,8 +307,10 @@ int main(int argc, char **argv)
 			print_all = true;
 		else if (strcmp(argv[i], "--offset") == 0 && i + 1 < argc)
 			offset = strtoull(argv[++i], NULL, 0);
-		else
+		else if (strcmp(argv[i], "--with") != 0 || i + 1 >= argc)
 			return usage();
+		else if (!add_other(argv[++i]))
+			return 2;
 	}
 	if (i >= argc || argc - i > 2)
 		return usage();
@@ -298,6 +328,7 @@ int main(int argc, char **argv)
 		r = blk_slice_open(whole, offset, (uint64_t)end < offset ? 0 : (uint64_t)end - offset, &b, &e);
 	if (r == 0)
 		r = run(b, ident, i + 1 < argc ? argv[i + 1] : "/", &e);
+	close_others();
 	if (r < 0) {
 		printf("# .: %s %s\n", err_code_name(e.code), e.msg);
 		return 1;

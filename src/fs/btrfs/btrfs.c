@@ -18,35 +18,14 @@ static void btrfs_close(struct fs *fs)
 	btrfs_log_drop(x);
 	btrfs_cache_close(x);
 	btrfs_chunks_free(&x->chunks);
+	btrfs_devices_close(x);
 	btrfs_unpacker_close(x->unpacker);
 	btrfs_hasher_close(x->hasher);
 	free(x->packed);
 	free(x->bounce);
+	free(x->parity);
 	fs_fini(fs);
 	free(x);
-}
-
-static int open_super(struct btrfs_fs *x, struct err *e)
-{
-	struct err why = ERR_INIT;
-	int r = btrfs_super_find(x->fs.blk, &x->sb, &why, e);
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		*e = why;
-		return why.code ? why.code : err_set(e, ERR_FS_CORRUPT, module, "there is no superblock");
-	}
-	r = btrfs_super_supported(&x->sb, e);
-	if (r < 0)
-		return r;
-	if (why.code)
-		fs_warn(&x->fs, "%s; a copy of it was used", why.msg);
-	if (x->sb.num_devices > 1)
-		fs_warn(&x->fs, "this btrfs spans %" PRIu64 " devices, of which only device %" PRIu64
-		        " is at hand: what lies on the others alone cannot be read", x->sb.num_devices, x->sb.devid);
-	if (x->fs.blk->size < x->sb.dev_bytes)
-		fs_warn(&x->fs, "the filesystem is longer than its device: what lies behind the end cannot be read");
-	return 0;
 }
 
 static int open_memory(struct btrfs_fs *x, struct err *e)
@@ -100,13 +79,15 @@ static int open_trees(struct btrfs_fs *x, struct err *e)
 	return r;
 }
 
-static int btrfs_open(struct blk *b, struct fs **ret, struct err *e)
+static int btrfs_open_with(struct blk *b, struct blk *const *others, unsigned count, struct fs **ret, struct err *e)
 {
 	struct btrfs_fs *x = calloc(1, sizeof(*x));
 	if (!x)
 		return err_no_memory(e, module);
 	fs_init(&x->fs, &btrfs_driver, b);
-	int r = open_super(x, e);
+	int r = btrfs_devices_open(x, others, count, e);
+	if (r == 0)
+		r = btrfs_super_supported(&x->sb, e);
 	if (r == 0)
 		r = open_memory(x, e);
 	if (r == 0)
@@ -119,10 +100,16 @@ static int btrfs_open(struct blk *b, struct fs **ret, struct err *e)
 	return 0;
 }
 
+static int btrfs_open(struct blk *b, struct fs **ret, struct err *e)
+{
+	return btrfs_open_with(b, NULL, 0, ret, e);
+}
+
 const struct fs_driver btrfs_driver = {
 	.name = "btrfs",
 	.probe = btrfs_probe,
 	.open = btrfs_open,
+	.open_with = btrfs_open_with,
 	.close = btrfs_close,
 	.root = btrfs_root,
 	.lookup = btrfs_lookup,

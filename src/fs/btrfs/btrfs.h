@@ -2,7 +2,8 @@
  *
  *	super.c      superblock: decoding, validation, mirrors; ident.c: probe, label, UUID
  *	csum.c       the four checksums; blake2b.c, xxhash.c: two of them
- *	chunk.c      logical addresses → places on the device, profiles, mirrors
+ *	device.c     the devices at hand, those that are missing or behind
+ *	chunk.c      logical addresses → places on the devices, profiles, mirrors; raid56.c: what parity gives back
  *	node.c       verified tree blocks and their cache
  *	tree.c       search and iteration in a B-tree; cursor.c: the same beneath an overlay
  *	overlay.c    items in memory that stand in front of a tree's (log replay)
@@ -16,12 +17,16 @@
  * Format: btrfs.readthedocs.io, "On-disk Format" and "Btrees"; what is not written there, from the kernel's
  * behaviour. All numbers on disk are little-endian.
  *
- * Numbers: "logical" is an address of the filesystem's own address space, "phys" one of the device; fs_id.tree is
+ * Numbers: "logical" is an address of the filesystem's own address space, "phys" one of a device; fs_id.tree is
  * a subvolume's number. A subvolume that a snapshot does not hold is shown as an empty directory, as the kernel
  * does: its id is that of the directory around it with BTRFS_STUB set.
  *
  * Damage: what a checksum or a range check refuses on all mirrors is ERR_FILE_CORRUPT of the object that needed
  * it; what lies on a device that is not at hand is ERR_VOLUME_INCOMPLETE and names the device.
+ *
+ * Devices are told by number and UUID, as the stripes of chunks name them. They may be of different age: a mirror that was
+ * away for a while. What a checksum or the generation of a tree block vouches for is read from such a one when no other has it,
+ * bytes that nothing vouches for are not.
  */
 #ifndef FS_BTRFS_BTRFS_H
 #define FS_BTRFS_BTRFS_H
@@ -43,6 +48,9 @@ enum {
 	BTRFS_STRIPE_LEN = 64 << 10,
 	BTRFS_CHUNKS_MAX = 1 << 20,
 	BTRFS_STRIPES_MAX = 1 << 22,
+	BTRFS_DEVICES_MAX = 1024,        /* at hand and missing */
+	BTRFS_PARITY_STRIPES_MAX = 257,  /* raid6: 255 of data */
+	BTRFS_UUID_TEXT = 37,
 	BTRFS_NODE_CACHE = 16 << 20,     /* bytes of tree blocks kept … */
 	BTRFS_NODE_CACHE_MIN = 256,      /* … and how many at least … */
 	BTRFS_NODE_CACHE_MAX = 1024,     /* … and at most */
@@ -63,6 +71,7 @@ enum {
 };
 
 #define BTRFS_STUB ((uint64_t)1 << 63)
+#define BTRFS_SEEDING ((uint64_t)1 << 32)        /* of the superblock's flags */
 
 enum btrfs_incompat {
 	BTRFS_METADATA_UUID = 1 << 10,
@@ -79,6 +88,7 @@ enum btrfs_csum_type {
 
 enum btrfs_objectid {
 	BTRFS_ROOT_TREE = 1,
+	BTRFS_DEV_ITEMS = 1,             /* of the chunk tree */
 	BTRFS_CHUNK_TREE = 3,
 	BTRFS_FS_TREE = 5,
 	BTRFS_ROOT_DIR = 6,
@@ -101,6 +111,7 @@ enum btrfs_item_type {
 	BTRFS_EXTENT_CSUM = 128,
 	BTRFS_ROOT_ITEM = 132,
 	BTRFS_ROOT_REF = 156,
+	BTRFS_DEV_ITEM = 216,
 	BTRFS_CHUNK_ITEM = 228,
 };
 
@@ -117,7 +128,7 @@ enum btrfs_profile {
 };
 
 struct btrfs_super {
-	uint64_t generation, root, chunk_root, log_root, chunk_root_generation;
+	uint64_t flags, generation, root, chunk_root, log_root, chunk_root_generation;
 	uint64_t total_bytes, num_devices, dev_bytes, devid, incompat;
 	uint32_t sector, node, sys_size;
 	uint16_t csum_type;
@@ -125,6 +136,7 @@ struct btrfs_super {
 	uint8_t root_level, chunk_level, log_level;
 	uint8_t fsid[16];                /* shown */
 	uint8_t meta_fsid[16];           /* in the headers of blocks */
+	uint8_t dev_uuid[16];
 	uint8_t label[BTRFS_LABEL];
 	uint8_t sys[BTRFS_SYS_ARRAY];
 };
@@ -135,8 +147,26 @@ struct btrfs_key {
 	uint64_t offset;
 };
 
+enum btrfs_age {
+	BTRFS_CURRENT,
+	BTRFS_BEHIND,                    /* by one generation: a crash between writing two superblocks */
+	BTRFS_STALE,                     /* by more, or changed apart from the others */
+	BTRFS_MISSING,
+};
+
+struct btrfs_device {
+	struct blk *blk;                 /* reference; NULL: missing */
+	uint64_t devid, generation, root;
+	uint8_t uuid[16];
+	uint8_t meta_fsid[16];           /* in the headers of blocks: a seed has its own */
+	enum btrfs_age age;
+	bool seed;                       /* of a filesystem that this one grew out of */
+	bool listed;                     /* the chunk tree knows it */
+};
+
 struct btrfs_stripe {
-	uint64_t devid, phys;
+	uint64_t phys;
+	uint32_t dev;                    /* of devices */
 };
 
 struct btrfs_chunk {
@@ -196,7 +226,9 @@ struct btrfs_cursor {
 };
 struct btrfs_fs {
 	struct fs fs;
-	struct btrfs_super sb;
+	struct btrfs_super sb;           /* of the newest device */
+	struct btrfs_device *devices;
+	unsigned device_count;
 	struct btrfs_chunks chunks;
 	struct btrfs_node **cache;       /* BTRFS_NODE_WAYS to a set */
 	size_t cache_slots;
@@ -214,6 +246,7 @@ struct btrfs_fs {
 	size_t overlay_used;             /* bytes of all overlays */
 	uint8_t *packed;                 /* BTRFS_PACKED_MAX, for compressed bytes */
 	uint8_t *bounce;                 /* a sector */
+	uint8_t *parity;                 /* two stripes, for what is computed; NULL until something is */
 	struct btrfs_unpacker *unpacker;
 	struct btrfs_hasher *hasher;     /* NULL unless sha256 */
 };
@@ -232,6 +265,7 @@ int btrfs_super_find(struct blk *b, struct btrfs_super *ret, struct err *ret_why
 /* ERR_FS_UNSUPPORTED, naming what we do not know. */
 int btrfs_super_supported(const struct btrfs_super *sb, struct err *e);
 /* ident.c */
+void btrfs_uuid_text(const uint8_t uuid[16], char ret[BTRFS_UUID_TEXT]);
 int btrfs_probe(struct blk *b, struct fs_ident *ret, struct err *e);
 
 /* csum.c */
@@ -246,6 +280,20 @@ void btrfs_hasher_close(struct btrfs_hasher *h);
 int btrfs_csum_fits(struct btrfs_hasher *h, uint16_t type, const void *p, size_t len, const uint8_t *want,
                     struct err *e);
 
+/* device.c */
+/* Those of `others` that belong to the filesystem of b; x->sb becomes the newest one's. */
+int btrfs_devices_open(struct btrfs_fs *x, struct blk *const *others, unsigned count, struct err *e);
+void btrfs_devices_close(struct btrfs_fs *x);
+/* The device of a stripe, which is one more that is missing where it is not known. */
+int btrfs_device_find(struct btrfs_fs *x, uint64_t devid, const uint8_t uuid[16], uint32_t *ret, struct err *e);
+/* Says which of those the chunk tree lists are missing, and which it does not list. */
+int btrfs_devices_check(struct btrfs_fs *x, const struct btrfs_tree *chunk_tree, struct err *e);
+/* ERR_VOLUME_INCOMPLETE where the device is missing or, for bytes that nothing verifies, stale. */
+int btrfs_device_usable(const struct btrfs_device *d, bool verified, struct err *e);
+int btrfs_device_read(const struct btrfs_device *d, uint64_t phys, void *to, size_t len, struct err *e);
+/* Is it the UUID of this filesystem, or of a seed, as headers of blocks have it? */
+bool btrfs_fsid_known(const struct btrfs_fs *x, const uint8_t fsid[16]);
+
 /* chunk.c */
 /* A chunk item, with or without its neighbours: checked and kept. */
 int btrfs_chunk_add(struct btrfs_fs *x, uint64_t logical, const uint8_t *item, size_t len, size_t *ret_used,
@@ -254,12 +302,30 @@ int btrfs_chunk_add(struct btrfs_fs *x, uint64_t logical, const uint8_t *item, s
 int btrfs_chunks_boot(struct btrfs_fs *x, struct err *e);
 int btrfs_chunks_load(struct btrfs_fs *x, struct err *e);
 void btrfs_chunks_free(struct btrfs_chunks *c);
-/* Copies of what lies at logical, 0: nothing is mapped there. */
+/* Ways to what lies at logical: its copies and, behind them, the ways to compute it. The most trustworthy come first. 0: nothing is
+ * mapped there. */
 unsigned btrfs_mirrors(const struct btrfs_fs *x, uint64_t logical);
-/* Where one copy of the bytes at logical lies: *ret_phys, and for how many bytes (1 … len). */
-int btrfs_map(const struct btrfs_fs *x, uint64_t logical, uint64_t len, unsigned mirror, uint64_t *ret_phys,
-              uint64_t *ret_len, struct err *e);
-int btrfs_read_mirror(struct btrfs_fs *x, uint64_t logical, unsigned mirror, void *to, size_t len, struct err *e);
+struct btrfs_place {
+	const struct btrfs_device *dev;
+	uint64_t phys, len;
+};
+/* Where one copy of the bytes at logical lies, and for how many bytes (1 … len). verified: a checksum will tell whether they are
+ * good. What has to be computed lies nowhere. */
+int btrfs_map(const struct btrfs_fs *x, uint64_t logical, uint64_t len, unsigned mirror, bool verified,
+              struct btrfs_place *ret, struct err *e);
+int btrfs_read_mirror(struct btrfs_fs *x, uint64_t logical, unsigned mirror, bool verified, void *to, size_t len,
+                      struct err *e);
+
+/* raid56.c */
+/* Stripes of data in a row of a chunk in raid5 or raid6. */
+unsigned btrfs_row_data(const struct btrfs_chunk *c);
+/* Of row `row`, the stripe that holds `slot`: data from 0 on, then P, then Q. */
+unsigned btrfs_row_stripe(const struct btrfs_chunk *c, uint64_t row, unsigned slot);
+/* How many ways there are to compute bytes. */
+unsigned btrfs_row_ways(const struct btrfs_chunk *c);
+/* Bytes [in, in + len) of data stripe `slot` of the row out of the others. */
+int btrfs_row_compute(struct btrfs_fs *x, const struct btrfs_chunk *c, uint64_t row, unsigned slot, uint64_t in,
+                      unsigned way, uint8_t *to, size_t len, struct err *e);
 
 /* node.c */
 struct btrfs_key btrfs_key_decode(const uint8_t *p);

@@ -27,23 +27,34 @@ static int grow(void **list, size_t *cap, size_t count, size_t more, size_t max,
 	return 0;
 }
 
+static unsigned chunk_copies(const struct btrfs_chunk *c)
+{
+	switch (c->profile) {
+	case BTRFS_DUP:
+	case BTRFS_RAID1:
+	case BTRFS_RAID10: return 2;
+	case BTRFS_RAID1C3: return 3;
+	case BTRFS_RAID1C4: return 4;
+	default: return 1;
+	}
+}
+
 static bool sensible(const struct btrfs_super *sb, const struct btrfs_chunk *c, uint64_t stripe_len)
 {
 	uint64_t end;
-	unsigned least = 1;
-	if (c->profile & (BTRFS_RAID1 | BTRFS_DUP | BTRFS_RAID5))
-		least = 2;
-	if (c->profile & (BTRFS_RAID1C3 | BTRFS_RAID6))
-		least = 3;
-	if (c->profile & BTRFS_RAID1C4)
-		least = 4;
+	unsigned copies = chunk_copies(c), least = copies, most = copies;
+	if (c->profile & (BTRFS_RAID0 | BTRFS_RAID10))
+		most = UINT16_MAX;
+	if (c->profile & (BTRFS_RAID5 | BTRFS_RAID6)) {
+		least = c->profile & BTRFS_RAID5 ? 2 : 3;
+		most = BTRFS_PARITY_STRIPES_MAX;
+	}
 	if ((c->profile & BTRFS_RAID10) && (c->sub_stripes != 2 || c->stripes % 2))
-		return false;
-	if (c->profile == 0 && c->stripes != 1)
 		return false;
 	if (c->len == 0 || (c->len | c->logical) % sb->sector || !u64_add(c->logical, c->len, &end))
 		return false;
-	return (c->profile & (c->profile - 1)) == 0 && stripe_len == BTRFS_STRIPE_LEN && c->stripes >= least;
+	return (c->profile & (c->profile - 1)) == 0 && stripe_len == BTRFS_STRIPE_LEN && c->stripes >= least &&
+	       c->stripes <= most;
 }
 
 /* Index of the first chunk that ends behind logical. */
@@ -99,11 +110,14 @@ int btrfs_chunk_add(struct btrfs_fs *x, uint64_t logical, const uint8_t *item, s
 	             sizeof(*c->stripes), e);
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < ch.stripes; i++) {
+	for (unsigned i = 0; i < ch.stripes && r == 0; i++) {
 		const uint8_t *s = item + CHUNK_HEAD + (size_t)i * STRIPE;
-		c->stripes[c->stripe_count + i] = (struct btrfs_stripe){.devid = get_le64(s), .phys = get_le64(s + 8)};
+		struct btrfs_stripe *to = &c->stripes[c->stripe_count + i];
+		to->phys = get_le64(s + 8);
+		r = btrfs_device_find(x, get_le64(s), s + 16, &to->dev, e);
 	}
-	r = insert(c, &ch, e);
+	if (r == 0)
+		r = insert(c, &ch, e);
 	if (r == 0)
 		c->stripe_count += ch.stripes;
 	if (ret_used)
@@ -147,7 +161,7 @@ int btrfs_chunks_load(struct btrfs_fs *x, struct err *e)
 			r = btrfs_next(&c, e);
 	}
 	btrfs_cursor_done(&c);
-	return r < 0 ? r : 0;
+	return r < 0 ? r : btrfs_devices_check(x, &t, e);
 }
 
 void btrfs_chunks_free(struct btrfs_chunks *c)
@@ -166,63 +180,109 @@ static const struct btrfs_chunk *chunk_of(const struct btrfs_fs *x, uint64_t log
 	return at < c->count && c->list[at].logical <= logical ? &c->list[at] : NULL;
 }
 
+static bool has_parity(const struct btrfs_chunk *c)
+{
+	return c->profile & (BTRFS_RAID5 | BTRFS_RAID6);
+}
+
 unsigned btrfs_mirrors(const struct btrfs_fs *x, uint64_t logical)
 {
 	const struct btrfs_chunk *c = chunk_of(x, logical);
 	if (!c)
 		return 0;
-	if (c->profile & (BTRFS_RAID1 | BTRFS_RAID1C3 | BTRFS_RAID1C4 | BTRFS_DUP))
-		return c->stripes;
-	return c->profile & BTRFS_RAID10 ? 2 : 1;
+	return has_parity(c) ? 1 + btrfs_row_ways(c) : chunk_copies(c);
 }
 
-int btrfs_map(const struct btrfs_fs *x, uint64_t logical, uint64_t len, unsigned mirror, uint64_t *ret_phys,
-              uint64_t *ret_len, struct err *e)
+/* Of `copies` stripes, the nr-th when those on the newest devices come first. */
+static const struct btrfs_stripe *nth_copy(const struct btrfs_fs *x, const struct btrfs_stripe *s, unsigned copies, unsigned nr)
+{
+	for (unsigned age = BTRFS_CURRENT; age <= BTRFS_MISSING; age++)
+		for (unsigned i = 0; i < copies; i++)
+			if (x->devices[s[i].dev].age == age && nr-- == 0)
+				return &s[i];
+	return s;
+}
+
+/* A place in a chunk that is spread over columns. */
+struct place {
+	const struct btrfs_chunk *chunk;
+	uint64_t row, in;                /* of 64 KiB each; bytes into it */
+	unsigned column;
+	uint64_t room;                   /* bytes up to the end of the stripe or chunk */
+};
+
+static int locate(const struct btrfs_fs *x, uint64_t logical, struct place *ret, struct err *e)
 {
 	const struct btrfs_chunk *c = chunk_of(x, logical);
 	if (!c)
 		return err_set(e, ERR_FILE_CORRUPT, module, "no chunk holds the address %" PRIu64, logical);
-	if (c->profile & (BTRFS_RAID5 | BTRFS_RAID6))
-		return err_set(e, ERR_FILE_UNSUPPORTED, module, "bytes in the profile raid5 or raid6 cannot be read");
-	uint64_t off = logical - c->logical, room = c->len - off;
-	uint64_t index = mirror;
-	if (c->profile & (BTRFS_RAID0 | BTRFS_RAID10)) {
-		unsigned copies = c->profile & BTRFS_RAID10 ? 2 : 1, columns = c->stripes / copies;
-		uint64_t nr = off / BTRFS_STRIPE_LEN, in = off % BTRFS_STRIPE_LEN;
-		index = nr % columns * copies + mirror;
-		off = nr / columns * BTRFS_STRIPE_LEN + in;
-		room = min_u64(room, BTRFS_STRIPE_LEN - in);
-	}
-	const struct btrfs_stripe *s = &x->chunks.stripes[c->first + index];
-	if (s->devid != x->sb.devid)
-		return err_set(e, ERR_VOLUME_INCOMPLETE, module, "the bytes lie on device %" PRIu64
-		               " of this btrfs, which is not at hand (this one is device %" PRIu64 ")",
-		               s->devid, x->sb.devid);
-	uint64_t phys;
-	if (!u64_add(s->phys, off, &phys) || phys >= x->fs.blk->size)
-		return err_set(e, ERR_FILE_CORRUPT, module,
-		               "the address %" PRIu64 " lies behind the end of the device", logical);
-	*ret_phys = phys;
-	*ret_len = min_u64(len, room);
+	uint64_t off = logical - c->logical, nr = off / BTRFS_STRIPE_LEN;
+	unsigned columns = has_parity(c) ? btrfs_row_data(c) : c->stripes / chunk_copies(c);
+	*ret = (struct place){.chunk = c, .row = nr / columns, .in = off % BTRFS_STRIPE_LEN, .column = (unsigned)(nr % columns)};
+	ret->room = c->len - off;
+	if (columns > 1 || has_parity(c))
+		ret->room = min_u64(ret->room, BTRFS_STRIPE_LEN - ret->in);
 	return 0;
 }
 
-int btrfs_read_mirror(struct btrfs_fs *x, uint64_t logical, unsigned mirror, void *to, size_t len, struct err *e)
+int btrfs_map(const struct btrfs_fs *x, uint64_t logical, uint64_t len, unsigned mirror, bool verified,
+              struct btrfs_place *ret, struct err *e)
+{
+	struct place p;
+	int r = locate(x, logical, &p, e);
+	if (r < 0)
+		return r;
+	if (has_parity(p.chunk) && mirror > 0)
+		return err_set(e, ERR_FILE_UNSUPPORTED, module, "the bytes at %" PRIu64 " have to be computed", logical);
+	unsigned copies = chunk_copies(p.chunk);
+	const struct btrfs_stripe *s = x->chunks.stripes + p.chunk->first;
+	if (has_parity(p.chunk))
+		s += btrfs_row_stripe(p.chunk, p.row, p.column);
+	else
+		s = nth_copy(x, s + p.column * copies, copies, mirror);
+	const struct btrfs_device *d = &x->devices[s->dev];
+	r = btrfs_device_usable(d, verified, e);
+	if (r < 0)
+		return r;
+	uint64_t phys;
+	if (!u64_add(s->phys, p.row * BTRFS_STRIPE_LEN + p.in, &phys) || phys >= d->blk->size)
+		return err_set(e, ERR_FILE_CORRUPT, module,
+		               "the address %" PRIu64 " lies behind the end of device %" PRIu64, logical, d->devid);
+	*ret = (struct btrfs_place){.dev = d, .phys = phys, .len = min_u64(len, p.room)};
+	return 0;
+}
+
+/* The first of the bytes, as many as lie together: *ret. */
+static int read_part(struct btrfs_fs *x, uint64_t logical, unsigned mirror, bool verified, uint8_t *to, size_t len,
+                     size_t *ret, struct err *e)
+{
+	struct place p;
+	int r = locate(x, logical, &p, e);
+	if (r < 0)
+		return r;
+	if (has_parity(p.chunk) && mirror > 0) {
+		*ret = (size_t)min_u64(len, p.room);
+		return btrfs_row_compute(x, p.chunk, p.row, p.column, p.in, mirror - 1, to, *ret, e);
+	}
+	struct btrfs_place at;
+	r = btrfs_map(x, logical, len, mirror, verified, &at, e);
+	if (r < 0)
+		return r;
+	*ret = (size_t)at.len;
+	return btrfs_device_read(at.dev, at.phys, to, *ret, e);
+}
+
+int btrfs_read_mirror(struct btrfs_fs *x, uint64_t logical, unsigned mirror, bool verified, void *to, size_t len,
+                      struct err *e)
 {
 	for (uint8_t *p = to; len > 0;) {
-		uint64_t phys, n;
-		int r = btrfs_map(x, logical, len, mirror, &phys, &n, e);
-		if (r < 0)
-			return r;
-		if (!range_inside(phys, n, x->fs.blk->size))
-			return err_set(e, ERR_FILE_CORRUPT, module,
-			               "the address %" PRIu64 " lies behind the end of the device", logical);
-		r = blk_read(x->fs.blk, phys, p, (size_t)n, e);
+		size_t n = 0;
+		int r = read_part(x, logical, mirror, verified, p, len, &n, e);
 		if (r < 0)
 			return r;
 		p += n;
 		logical += n;
-		len -= (size_t)n;
+		len -= n;
 	}
 	return 0;
 }

@@ -87,11 +87,12 @@ static bool plain_place(struct btrfs_file *f, uint64_t off, uint64_t len, struct
 	unsigned mirrors = btrfs_mirrors(x, logical);
 	for (unsigned m = 0; m < mirrors; m++) {
 		struct err why = ERR_INIT;
-		uint64_t phys, n;
-		if (btrfs_map(x, logical, len, m, &phys, &n, &why) == 0 && range_inside(phys, n, x->fs.blk->size)) {
-			*ret = (struct fs_extent){.kind = FS_EXTENT_DATA, .len = n, .vol_off = phys};
-			return true;
-		}
+		struct btrfs_place at;
+		if (btrfs_map(x, logical, len, m, false, &at, &why) < 0 || !range_inside(at.phys, at.len, at.dev->blk->size))
+			continue;
+		/* Where read() would take them from, or nowhere: of the other devices nobody else can read. */
+		*ret = (struct fs_extent){.kind = FS_EXTENT_DATA, .len = at.len, .vol_off = at.phys};
+		return at.dev->blk == x->fs.blk;
 	}
 	return false;
 }

@@ -4,9 +4,9 @@
 
 #include <stdio.h>
 
-static void print_uuid(char *to, size_t size, const uint8_t *u)
+void btrfs_uuid_text(const uint8_t u[16], char ret[BTRFS_UUID_TEXT])
 {
-	(void)snprintf(to, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+	(void)snprintf(ret, BTRFS_UUID_TEXT, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
 	               u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
 }
 
@@ -39,8 +39,12 @@ int btrfs_probe(struct blk *b, struct fs_ident *ret, struct err *e)
 	struct fs_ident id = {.type = "btrfs"};
 	if (r == 1) {
 		print_label(id.label, s.label, sizeof(s.label));
-		print_uuid(id.uuid, sizeof(id.uuid), s.fsid);
+		btrfs_uuid_text(s.fsid, id.uuid);
 		id.size = s.total_bytes;
+		id.devices = s.num_devices;
+		id.device = s.devid;
+		btrfs_uuid_text(s.dev_uuid, id.device_uuid);
+		id.seed = s.flags & BTRFS_SEEDING;
 	}
 	*ret = id;
 	return r == 1 && !why.code ? SCORE_SURE : SCORE_MAGIC;

@@ -62,7 +62,7 @@ static const char *node_bad(const struct btrfs_fs *x, struct btrfs_node *n, uint
 	n->level = p[100];
 	if (get_le64(p + 48) != bytenr)
 		return "address";
-	if (memcmp(p + 32, x->sb.meta_fsid, 16) != 0)
+	if (!btrfs_fsid_known(x, p + 32))
 		return "UUID";
 	if (n->level >= BTRFS_LEVELS)
 		return "level";
@@ -77,7 +77,7 @@ static const char *node_bad(const struct btrfs_fs *x, struct btrfs_node *n, uint
 static int read_copy(struct btrfs_fs *x, uint64_t bytenr, unsigned mirror, struct btrfs_node *n, struct err *why,
                      struct err *e)
 {
-	int r = btrfs_read_mirror(x, bytenr, mirror, n->data, x->sb.node, why);
+	int r = btrfs_read_mirror(x, bytenr, mirror, true, n->data, x->sb.node, why);
 	if (r < 0)
 		return 0;
 	r = btrfs_csum_fits(x->hasher, x->sb.csum_type, n->data + BTRFS_CSUM_MAX, x->sb.node - BTRFS_CSUM_MAX,

@@ -16,6 +16,7 @@ static bool has_magic(const uint8_t *raw)
 static void decode(const uint8_t *raw, struct btrfs_super *s)
 {
 	memcpy(s->fsid, raw + 32, 16);
+	s->flags = get_le64(raw + 0x38);
 	s->generation = get_le64(raw + 0x48);
 	s->root = get_le64(raw + 0x50);
 	s->chunk_root = get_le64(raw + 0x58);
@@ -33,6 +34,7 @@ static void decode(const uint8_t *raw, struct btrfs_super *s)
 	s->log_level = raw[0xc8];
 	s->devid = get_le64(raw + 0xc9);
 	s->dev_bytes = get_le64(raw + 0xd1);
+	memcpy(s->dev_uuid, raw + 0x10b, 16);
 	memcpy(s->label, raw + 0x12b, BTRFS_LABEL);
 	memcpy(s->meta_fsid, s->incompat & BTRFS_METADATA_UUID ? raw + 0x23b : s->fsid, 16);
 	memcpy(s->sys, raw + 0x32b, BTRFS_SYS_ARRAY);
