@@ -169,6 +169,7 @@ export const t = {
 		home: 'Top of the volume',
 		up: 'Up one folder',
 		breadcrumbs: 'Path',
+		foldersBetween: (n: number) => `${count(n, 'folder', 'folders')} between`,
 		volume: 'Volume',
 		volumeN: (n: number) => `Volume ${n}`,
 		locked: 'locked',

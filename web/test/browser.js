@@ -140,7 +140,14 @@ async function lists({ page, name, narrow }, files) {
 	await test(`${name}: 2: eighty folders deep, by its address`, async () => {
 		await page.goto(`${base}/restore/${files}/0/deep/${'level/'.repeat(79)}level?file=bottom.txt`);
 		await page.getByText('at the bottom').waitFor();
+		await page.keyboard.press('Escape');
+		await page.goto(page.url().split('?')[0]);
+		await row(page, 'bottom.txt').waitFor();
 		await look(page, `${name}-deep`);
+		await page.getByRole('button', { name: /folders between/ }).click();
+		await look(page, `${name}-deep-menu`);
+		await page.getByRole('menuitem', { name: 'deep' }).click();
+		await until(page, () => location.pathname.endsWith('/deep'));
 	});
 	await test(`${name}: 2: a folder that is not there`, async () => {
 		await page.goto(`${base}/restore/${files}/0/no/such/folder`);
@@ -175,6 +182,10 @@ async function previews({ page, name, problems }, files) {
 		is(headers['content-type'], 'application/pdf', 'type:');
 		ok(headers['content-disposition'].startsWith('inline'), headers['content-disposition']);
 		await page.locator('iframe[title="letter.pdf"]').waitFor();
+		const viewer = () => page.frames().some((f) => f.url().startsWith('chrome-extension:'));
+		for (let i = 0; i < 100 && !viewer(); i++) await page.waitForTimeout(100);
+		ok(viewer(), 'the viewer runs');
+		await page.waitForTimeout(1000);
 		await look(page, `${name}-pdf`);
 	});
 	await test(`${name}: 2: nothing of a file is run`, async () => {

@@ -94,6 +94,17 @@ const signal = (pids, name) =>
 		}
 	});
 
+/** The hub's workers stand still while fn runs. */
+export async function stopped(fn) {
+	const pids = workers();
+	signal(pids, 'SIGSTOP');
+	try {
+		return await fn();
+	} finally {
+		signal(pids, 'SIGCONT');
+	}
+}
+
 /** Lets the hub's workers run only now and then while fn runs: transfers become slow enough to be looked at. */
 export async function slowly(fn) {
 	const pids = workers();

@@ -1,6 +1,6 @@
 /* 4 and 8: active mounts, and what is said when something cannot be. */
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
-import { api, base, button, look, mount, row, slowly, unmountAll } from './common.js';
+import { api, base, button, look, mount, row, stopped, unmountAll } from './common.js';
 import { is, ok, test } from './tap.js';
 import { enter } from './browser.js';
 
@@ -104,7 +104,7 @@ async function refusals({ page, name, problems }) {
 	problems.splice(0);
 }
 
-async function network({ page, name, problems }) {
+async function network({ page, name, problems, narrow }) {
 	await test(`${name}: 8: the network lost and found`, async () => {
 		const lost = page.getByText('The hub cannot be reached. Trying again');
 		await page.goto(`${base}/vms`);
@@ -124,11 +124,12 @@ async function network({ page, name, problems }) {
 		const web = await mount(WEB);
 		await page.goto(`${base}/restore/${web}/2/`);
 		await row(page, 'usr').waitFor();
-		await slowly(async () => {
-			await page.goto(`${base}/restore/${web}/2/usr/share`);
+		await stopped(async () => {
+			await enter(page, 'usr', narrow);
+			await page.getByRole('gridcell', { name: 'Loading…' }).first().waitFor();
 			await look(page, `${name}-loading`);
 		});
-		await row(page, 'perl').waitFor();
+		await row(page, 'share').waitFor();
 	});
 	problems.splice(0);
 }

@@ -12,16 +12,23 @@ import { session } from './session.js';
 import { browse, DESKTOP, done, is, NARROW, test } from './tap.js';
 import { tls } from './tls.js';
 
-const only = process.env.ONLY?.split(',');
 const suites = { pages, locked, browser, downloads, mounts, lists, session };
+
+/* ONLY="360-dark,downloads": of the variants, of their suites, or large, tls; nothing of a kind named: all of it. */
+const only = process.env.ONLY?.split(',') ?? [];
+const isSuite = (o) => o in suites;
+const isVariant = (o) => /^\d/.test(o);
+const chosen = (key, ofKind) => only.includes(key) || !only.some(ofKind);
+const flows = only.length === 0 || only.some((o) => isSuite(o) || isVariant(o));
+const also = (key) => only.length === 0 || only.includes(key);
 
 for (const viewport of [DESKTOP, NARROW])
 	for (const scheme of ['light', 'dark']) {
 		const name = `${viewport.width}-${scheme}`;
-		if (only && !only.includes(name) && only.some((o) => /\d/.test(o))) continue;
+		if (!flows || !chosen(name, isVariant)) continue;
 		await browse({ viewport, colorScheme: scheme, base }, async (page, problems) => {
 			for (const [key, suite] of Object.entries(suites)) {
-				if (only && !only.includes(key) && only.some((o) => o in suites)) continue;
+				if (!chosen(key, isSuite)) continue;
 				await unmountAll();
 				if (key !== 'pages') await signIn(page);
 				await suite({ page, problems, name, scheme, narrow: viewport === NARROW });
@@ -30,12 +37,12 @@ for (const viewport of [DESKTOP, NARROW])
 			}
 		});
 	}
-if (!only || only.includes('large'))
+if (also('large'))
 	await browse({ viewport: DESKTOP, colorScheme: 'light', base }, async (page, problems) => {
 		await unmountAll();
 		await signIn(page);
 		await large({ page });
 		await test('large: no console error, no request to another host', () => is(problems, []));
 	});
-if (!only || only.includes('tls')) await tls();
+if (also('tls')) await tls();
 done();

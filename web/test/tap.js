@@ -69,7 +69,8 @@ export async function browse({ viewport, colorScheme, base, ignoreHTTPSErrors = 
 	page.on('console', (m) => m.type() === 'error' && problems.push(`${m.text()} ${m.location().url}`));
 	page.on('pageerror', (e) => problems.push(`exception: ${e.message}`));
 	page.on('request', (r) => {
-		const own = [base, 'blob:', 'data:'].some((start) => r.url().startsWith(start));
+		// The browser's own viewer of PDFs asks for its own parts.
+		const own = [base, 'blob:', 'data:', 'chrome-extension:', 'chrome:'].some((start) => r.url().startsWith(start));
 		if (!own) problems.push(`asked ${r.url()}`);
 	});
 	try {

@@ -109,7 +109,13 @@ export function DataTable<T>({
 											{flexRender(cell.column.columnDef.header, cell.getContext() as never)}
 										</span>
 									)}
-									<span className="min-w-0 break-words">
+									<span
+										className={cn(
+											'min-w-0 break-words',
+											!meta?.head && 'text-right md:text-left',
+											meta?.right && 'md:text-right',
+										)}
+									>
 										{flexRender(cell.column.columnDef.cell, cell.getContext())}
 									</span>
 								</td>

@@ -225,17 +225,17 @@ export function Dialog({
 	);
 }
 
-/* Not modal, for the same reason. */
+/* Not modal, for the same reason; inside the page's main part, so that it belongs to a landmark. */
 export function DropdownMenu({ trigger, children }: { trigger: ReactNode; children: ReactNode }) {
 	return (
 		<Menu.Root modal={false}>
 			<Menu.Trigger asChild>{trigger}</Menu.Trigger>
-			<Menu.Portal>
+			<Menu.Portal container={document.getElementById('main')}>
 				<Menu.Content
 					align="end"
 					sideOffset={4}
 					collisionPadding={8}
-					className="z-50 min-w-44 rounded-xl border bg-surface p-1 shadow-xl"
+					className="z-50 max-h-[min(24rem,70dvh)] min-w-44 overflow-y-auto rounded-xl border bg-surface p-1 shadow-xl"
 				>
 					{children}
 				</Menu.Content>

@@ -101,11 +101,7 @@ function Row({ d }: { d: Download }) {
 					{d.name}
 				</p>
 				{['starting', 'running', 'waiting'].includes(d.state) && (
-					<progress
-						className="block h-1.5 w-full overflow-hidden rounded-full accent-[rgb(var(--accent))]"
-						aria-label={d.name}
-						value={d.total > 0 ? d.bytes / d.total : 0}
-					/>
+					<progress className="progress" aria-label={d.name} value={d.total > 0 ? d.bytes / d.total : 0} />
 				)}
 				<p className="text-sm tabular-nums text-muted">{status(d)}</p>
 				<Lost d={d} />
@@ -150,7 +146,7 @@ export function Tray() {
 		>
 			<div className="flex items-center gap-2 border-b bg-raised/60 px-4 py-1">
 				<DownloadIcon className="size-4 text-muted" aria-hidden />
-				<h2 className="flex-1 text-sm font-semibold">
+				<h2 className="flex-1 whitespace-nowrap text-sm font-semibold">
 					{t.downloads.title} <span className="font-normal text-muted">({list.length})</span>
 				</h2>
 				{running < list.length && (

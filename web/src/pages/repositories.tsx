@@ -80,8 +80,8 @@ function Row({
 					<h2 id={`repository-${repository.id}`} className="break-words font-semibold">
 						{repository.name}
 					</h2>
-					<p className="break-all text-sm text-muted">
-						<code className="font-mono text-xs">{repository.location}</code> ·{' '}
+					<p className="break-words text-sm text-muted">
+						<code className="break-all font-mono text-xs">{repository.location}</code> ·{' '}
 						{t.repositories.added(formatDate(repository.created_at))}
 					</p>
 				</div>
