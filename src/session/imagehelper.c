@@ -29,7 +29,7 @@ static int socket_error(struct err *e)
 
 /* A socket that listens, and one that is connected to it. The name is one of the kernel's choice, of no file system, so that nothing is left
  * of it when the hub is killed here. Anybody on this machine can connect to such a name; but the queue has room for one: if it
- * is not us, we see it here and give up, and once it is us, qemu-nbd takes no second one as long as it lives. */
+ * is not us, we see it here and give up, and once it is us the listener takes no more (what waits in it can still be accepted). */
 static int make_sockets(int *ret_listen, int *ret_sock, struct err *e)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -38,7 +38,8 @@ static int make_sockets(int *ret_listen, int *ret_sock, struct err *e)
 	CLEANUP(fd_close) int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool ok = listener >= 0 && sock >= 0 && bind(listener, (const struct sockaddr *)&addr, sizeof(addr.sun_family)) == 0 &&
 	          getsockname(listener, (struct sockaddr *)&addr, &len) == 0 && listen(listener, 0) == 0 &&
-	          connect(sock, (const struct sockaddr *)&addr, len) == 0 && fcntl(sock, F_SETFL, 0) == 0;
+	          connect(sock, (const struct sockaddr *)&addr, len) == 0 && shutdown(listener, SHUT_RD) == 0 &&
+	          fcntl(sock, F_SETFL, 0) == 0;
 	if (!ok)
 		return socket_error(e);
 	*ret_listen = fd_steal(&listener);

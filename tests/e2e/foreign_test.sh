@@ -121,6 +121,16 @@ if [ "$(id -u)" = 0 ]; then
 	is 'qemu-nbd: not root' "$(walls Uid)" 65534
 	is 'qemu-nbd: may read any file, as far as Landlock goes, and nothing more' "$(walls CapEff)" 0000000000000004
 fi
+is 'qemu-nbd: nobody else can connect to it' "$(python3 - "$(readlink "/proc/$QEMU/fd/3" | tr -dc 0-9)" <<'P'
+import socket, sys
+name = [l.split()[7] for l in open('/proc/net/unix') if l.split()[6:7] == [sys.argv[1]] and len(l.split()) > 7][0]
+try:
+    socket.socket(socket.AF_UNIX).connect(name.replace('@', '\0', 1))
+    print('connected')
+except ConnectionRefusedError:
+    print('refused')
+P
+)" refused
 is 'qemu-nbd: its arguments name no file of the repository' "$(tr '\0' '\n' <"/proc/$QEMU/cmdline" | grep -c "$T")" 0
 kill -9 "$QEMU"
 for _ in $(seq 50); do kill -0 "$HELPER" 2>/dev/null || break; sleep 0.1; done
