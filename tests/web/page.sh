@@ -22,6 +22,7 @@ qemu-img create -q -f qcow2 -b gone.qcow2 -F qcow2 -u "$T/extra/lost/disk-0/orph
 hub_start --web-dir "$web/dist" --max-mounts 9 || { flunk "the hub starts" "$(cat "$T/hub.log")"; done_testing; exit 1; }
 R=$(add_repository demo "$T/repo")
 api "/repositories/$R/scan" -X POST >/dev/null
+export RECOVERY_KEY_FILE=$T/recovery
 [ ! -e "$T/key.bin" ] || export SECRET_KEY_FILE=$T/key.bin
 
 # A second hub: TLS, and mounts that live three seconds.

@@ -1,4 +1,5 @@
-/* The page in a real browser, on a real hub: HUB_URL, HUB_TOKEN, HUB_PID, EXTRA_REPOSITORY, EXTRA_IMAGE, SECRET_KEY_FILE, TLS_URL,
+/* The page in a real browser, on a real hub: HUB_URL, HUB_TOKEN, HUB_PID, EXTRA_REPOSITORY, EXTRA_IMAGE, SECRET_KEY_FILE,
+ * RECOVERY_KEY_FILE, TLS_URL,
  * TLS_TOKEN; screenshots go to SHOTS. Numbers in the names are those of the points of "The web page" (docs/web.md). */
 import { browser } from './browser.js';
 import { base, signIn, unmountAll } from './common.js';

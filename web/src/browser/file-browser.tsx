@@ -229,8 +229,12 @@ export function FileBrowser({
 					)
 				)}
 				<p className="border-t px-4 py-2 text-xs text-muted">
-					{q ? t.browser.shown(rows.length.toLocaleString('en'), t.items(folder.total)) : t.items(folder.total)}
-					{!complete && ` · ${footnote}`}
+					{folder.pending
+						? t.loading
+						: q
+							? t.browser.shown(rows.length.toLocaleString('en'), t.items(folder.total))
+							: t.items(folder.total)}
+					{!complete && !folder.pending && ` · ${footnote}`}
 				</p>
 			</Card>
 			{details &&

@@ -9,7 +9,7 @@ export interface Explanation {
 	code: string;
 }
 
-function sentence(text: string): string {
+export function sentence(text: string): string {
 	if (!text) return '';
 	// A word is capitalised, the name of a file is not.
 	const first = /^[a-z]+(['’ ,;:]|$)/.test(text) ? text.slice(0, 1).toUpperCase() + text.slice(1) : text;

@@ -6,7 +6,7 @@ import { Problem } from '@/components/problem';
 import { Button, Field, IconButton, Input } from '@/components/ui';
 import { announce } from '@/lib/announce';
 import { cn } from '@/lib/cn';
-import { explain } from '@/lib/errors';
+import { explain, sentence } from '@/lib/errors';
 import { t } from '@/texts';
 import { encryptionName, isBitLocker, volumeTitle, type Volume } from './volumes';
 
@@ -108,6 +108,9 @@ export function UnlockForm({
 				<div className="min-w-0">
 					<h2 className="break-words font-semibold">{t.unlock.title(volumeTitle(volume))}</h2>
 					<p className="text-sm text-muted">{t.unlock.lead(encryptionName(volume))}</p>
+					{isBitLocker(volume) && volume.reason && (
+						<p className="mt-1 break-words text-sm text-muted">{sentence(volume.reason)}</p>
+					)}
 				</div>
 			</div>
 			<fieldset>
