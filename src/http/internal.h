@@ -96,7 +96,9 @@ struct http_conn {
 	char peer[INET6_ADDRSTRLEN];
 	uint64_t since;                    /* it began, or its last response ended */
 	struct http_request *req;
-	bool cut;                          /* shut down for being too slow */
+	uint64_t looked_at;                /* while it sends a request: whether it has closed its half … */
+	bool half_closed;                  /* … and what was seen */
+	bool cut;                          /* shut down for being too slow, or gone */
 };
 
 struct http_server {

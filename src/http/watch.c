@@ -1,5 +1,5 @@
 /* The watcher: a thread that looks twice a second at what libmicrohttpd does not: clients that vanish while their
- * connection is suspended, and clients that take too long to send a request. It holds the server's lock while it looks:
+ * connection is suspended or in the middle of a request, and clients that take too long to send one. It holds the server's lock while it looks:
  * a listed connection's descriptor is open, since it is unlisted, under the lock, before it is closed. */
 #include "http/internal.h"
 
@@ -32,6 +32,19 @@ static void watch_body(struct http_request *r, int fd, uint64_t now)
 		request_wake(r);
 }
 
+/* libmicrohttpd overlooks a FIN that comes together with data; the connection would wait for its idle time-out. Its request is
+ * given the time to come to its end if all of it is there. */
+static bool sender_is_gone(struct http_conn *c, uint64_t now)
+{
+	if (now < c->looked_at + HTTP_HALF_CLOSED_MS)
+		return false;
+	struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+	bool was = c->half_closed && c->since < c->looked_at;
+	c->looked_at = now;
+	c->half_closed = poll(&p, 1, 0) > 0;
+	return was && c->half_closed;
+}
+
 static void watch_conn(struct http_server *s, struct http_conn *c, uint64_t now)
 {
 	struct http_request *r = c->req;
@@ -41,7 +54,7 @@ static void watch_conn(struct http_server *s, struct http_conn *c, uint64_t now)
 	if (stage != STAGE_RECEIVING || c->cut)
 		return;
 	uint64_t limit = (uint64_t)(s->config.idle_seconds + s->config.request_seconds) * 1000;
-	if (now >= c->since + limit) {
+	if (now >= c->since + limit || sender_is_gone(c, now)) {
 		c->cut = true;
 		(void)shutdown(c->fd, SHUT_RDWR);
 	}
