@@ -1,13 +1,9 @@
 #include "worker/worker.h"
 
-#include "blk/cache.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { CACHE_BYTES = 2 << 20 };          /* metadata kept per opened filesystem */
 
 static int grow(void *array, unsigned count, size_t size, struct err *e)
 {
@@ -148,7 +144,7 @@ static void choose_default(struct disks *d)
 		const struct volume *v = &d->set->volumes[i];
 		struct fs *fs;
 		struct err e = ERR_INIT;
-		if (!v->content.supported || disks_fs(d, v->number, &fs, &e) < 0)
+		if (!v->content.supported || d->fs[i].part_of > 0 || disks_fs(d, v->number, &fs, &e) < 0)
 			continue;
 		if (holds_system(fs)) {
 			best = v->number;
@@ -258,32 +254,31 @@ int disks_open(struct disks *d, struct err *e)
 	d->fs = calloc(VOLUME_MAX, sizeof(*d->fs));
 	if (!d->fs)
 		return err_no_memory(e, "worker");
-	choose_default(d);
-	return 0;
+	r = parts_join(d, e);
+	if (r == 0)
+		choose_default(d);
+	return r;
 }
 
 int disks_unlock(struct disks *d, uint32_t volume, const uint8_t *key, size_t len, struct err *e)
 {
 	int r = volume_set_unlock(d->set, volume, key, len, e);
-	if (r < 0)
-		return r;
-	if (d->default_volume == 0)
+	if (r == 0)
+		r = parts_join(d, e);
+	if (r == 0 && d->default_volume == 0)
 		choose_default(d);
-	return 0;
+	return r;
 }
 
-static int open_fs(const struct volume *v, struct fs **ret, struct err *e)
+static int check_volume(const struct disks *d, const struct volume *v, struct err *e)
 {
-	CLEANUP(blk_unref_p) struct blk *cache = NULL;
-	int r = blk_cache_open(v->blk, CACHE_BYTES, &cache, e);
-	return r < 0 ? r : fs_open(cache, ret, e);
-}
-
-static int check_volume(const struct volume *v, struct err *e)
-{
+	unsigned whole = d->fs[v->number - 1].part_of;
 	if (v->locked)
 		return err_set(e, ERR_VOLUME_LOCKED, "worker", "volume %u is encrypted (%s); unlock it first", v->number,
 		               v->content.type);
+	if (whole > 0)
+		return err_set(e, ERR_VOLUME_UNSUPPORTED, "worker", "volume %u is a part of the %s filesystem of volume %u: its files are there",
+		               v->number, v->content.type, whole);
 	if (v->content.supported && v->blk)
 		return 0;
 	return err_set(e, ERR_VOLUME_UNSUPPORTED, "worker", "volume %u (%s) has no files to show: %s", v->number,
@@ -315,12 +310,12 @@ int disks_fs(struct disks *d, uint32_t volume, struct fs **ret, struct err *e)
 		return err_set(e, ERR_VOLUME_NOT_FOUND, "worker", "there is no volume %u; the disk has %u", volume,
 		               d->set->count);
 	const struct volume *v = &d->set->volumes[volume - 1];
-	int r = check_volume(v, e);
+	int r = check_volume(d, v, e);
 	if (r < 0)
 		return r;
 	struct volume_fs *vf = &d->fs[volume - 1];
 	if (!vf->fs && vf->error.code == 0)
-		(void)open_fs(v, &vf->fs, &vf->error);
+		(void)parts_open(d, volume - 1, &vf->fs, &vf->error);
 	if (!vf->fs) {
 		*e = vf->error;
 		/* No memory is a matter of the moment, all else of the image. */
@@ -336,6 +331,7 @@ void disks_close(struct disks *d)
 {
 	for (unsigned i = 0; d->fs && i < d->set->count; i++)
 		fs_close(d->fs[i].fs);
+	parts_close(d);
 	free(d->fs);
 	volume_set_free(d->set);
 	for (unsigned i = 0; i < VOLUME_DISKS_MAX; i++) {

@@ -189,6 +189,12 @@ static void volume_to_wire(const struct disks *d, const struct volume *v, struct
 	COPY_TEXT(w->part_type_name, v->part_type_name);
 	COPY_TEXT(w->part_uuid, v->part_uuid);
 	COPY_TEXT(w->reason, v->reason);
+	unsigned whole = d->fs[v->number - 1].part_of;
+	if (whole > 0) {
+		w->supported = false;
+		w->container = true;
+		(void)snprintf(w->reason, sizeof(w->reason), "it is a part of the %s filesystem of volume %u", v->content.type, whole);
+	}
 	/* A filesystem that was recognised but did not open says why. */
 	const struct err *why = &d->fs[v->number - 1].error;
 	if (w->supported && why->code < 0) {

@@ -55,6 +55,11 @@ struct disk {
 struct volume_fs {                       /* one per volume, by number - 1 */
 	struct fs *fs;
 	struct err error;                /* why it cannot be opened, once tried */
+	/* parts.c: of a filesystem that lies on several volumes */
+	unsigned part_of;                /* the volume that stands for it; 0: this one does */
+	unsigned others;                 /* it was opened with */
+	uint64_t devices;                /* it lies on; 0: never more than one */
+	bool looked, is_head, seed;
 };
 
 struct disks {
@@ -64,6 +69,8 @@ struct disks {
 	struct volume_set *set;
 	struct volume_fs *fs;
 	unsigned default_volume;
+	struct fs **retired;             /* opened again since, with more parts */
+	unsigned retired_count;
 };
 
 /* Takes fd over, also on failure. */
@@ -84,6 +91,15 @@ int disks_unlock(struct disks *d, uint32_t volume, const uint8_t *key, size_t le
 /* The filesystem of a volume, opened on first use. 0: the default volume. */
 int disks_fs(struct disks *d, uint32_t volume, struct fs **ret, struct err *e);
 void disks_close(struct disks *d);
+
+/* --- parts.c: filesystems that lie on several volumes --- */
+
+/* Finds what belongs together, at the beginning and whenever volumes were added. What was opened without a part that is there now
+ * is opened again. */
+int parts_join(struct disks *d, struct err *e);
+/* Opens what is on volume i + 1, with all that belongs to it. */
+int parts_open(struct disks *d, unsigned i, struct fs **ret, struct err *e);
+void parts_close(struct disks *d);
 
 /* --- bulk.c: a stream's producer --- */
 
