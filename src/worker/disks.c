@@ -263,7 +263,7 @@ int disks_open(struct disks *d, struct err *e)
 int disks_unlock(struct disks *d, uint32_t volume, const uint8_t *key, size_t len, struct err *e)
 {
 	int r = volume_set_unlock(d->set, volume, key, len, e);
-	if (r == 0)
+	if (r >= 0)
 		r = parts_join(d, e);
 	if (r == 0 && d->default_volume == 0)
 		choose_default(d);
