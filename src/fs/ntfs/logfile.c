@@ -1,18 +1,13 @@
-/* Was the volume shut down properly? $LogFile begins with two restart pages; the restart area of the newer one
- * says whether a client (NTFS is the only one) still has work in the log. */
-#include "fs/ntfs/ntfs.h"
+/* Was the volume shut down properly? If not, its log is replayed. */
+#include "fs/ntfs/log.h"
 
-#include "fs/text.h"
+#include "blk/overlay.h"
 
 #include <stdlib.h>
 
 enum {
 	VOLUME_DIRTY = 0x0001,
 	PAGE_MIN = 512,
-	PAGE_MAX = 64 << 10,
-	RESTART_AREA_MIN = 28,
-	CLIENTS_NONE = 0xFFFF,
-	RESTART_CLEAN = 0x0002,
 };
 
 static bool read_flags(struct ntfs *ntfs, uint16_t *ret)
@@ -30,29 +25,6 @@ static bool read_flags(struct ntfs *ntfs, uint16_t *ret)
 	return found;
 }
 
-/* One restart page at off: does it parse, how new is it, is its log done with? */
-static bool restart_page(const struct ntfs_stream *s, uint64_t off, uint64_t *ret_lsn, bool *ret_clean)
-{
-	struct err ignored = ERR_INIT;
-	uint8_t head[PAGE_MIN];
-	if (!range_inside(off, sizeof(head), s->size) || ntfs_stream_read(s, off, head, sizeof(head), &ignored) < 0)
-		return false;
-	uint32_t page_size = get_le32(head + 16);
-	if (memcmp(head, "RSTR", 4) != 0 || !is_pow2(page_size) || page_size < PAGE_MIN || page_size > PAGE_MAX ||
-	    !range_inside(off, page_size, s->size))
-		return false;
-	CLEANUP(free_ptr) uint8_t *p = malloc(page_size);
-	if (!p || ntfs_stream_read(s, off, p, page_size, &ignored) < 0 ||
-	    ntfs_fixup(p, page_size, "RSTR", "restart page", off, &ignored) < 0)
-		return false;
-	uint16_t area = get_le16(p + 24);
-	if (!range_inside(area, RESTART_AREA_MIN, page_size))
-		return false;
-	*ret_lsn = get_le64(p + area);
-	*ret_clean = get_le16(p + area + 12) == CLIENTS_NONE || get_le16(p + area + 14) & RESTART_CLEAN;
-	return true;
-}
-
 /* An empty log is all 0xFF: so mkntfs and chkdsk leave it. */
 static bool is_blank(const struct ntfs_stream *s)
 {
@@ -64,33 +36,6 @@ static bool is_blank(const struct ntfs_stream *s)
 		if (p[i] != 0xFF)
 			return false;
 	return true;
-}
-
-static bool log_clean(struct ntfs *ntfs)
-{
-	enum { SECOND_PAGE = 4096 };
-	struct ntfs_inode ino;
-	struct ntfs_stream s;
-	struct err ignored = ERR_INIT;
-	if (ntfs_inode_get(ntfs, NTFS_LOGFILE_NO, 0, &ino, &ignored) < 0)
-		return false;
-	int r = ntfs_stream_open(&ino, NTFS_AT_DATA, NULL, 0, &s, &ignored);
-	ntfs_inode_put(&ino);
-	if (r <= 0)
-		return false;
-	uint64_t lsn[2] = {0};
-	bool page_clean[2] = {false, false};
-	bool first = restart_page(&s, 0, &lsn[0], &page_clean[0]);
-	bool second = restart_page(&s, SECOND_PAGE, &lsn[1], &page_clean[1]);
-	bool clean;
-	if (first && second)
-		clean = page_clean[lsn[1] > lsn[0]];
-	else if (first || second)
-		clean = page_clean[second];
-	else
-		clean = is_blank(&s);
-	ntfs_stream_close(&s);
-	return clean;
 }
 
 /* hiberfil.sys begins with "hibr" (or "HIBR") while a session is kept in it. */
@@ -111,19 +56,80 @@ static bool hibernated(struct ntfs *ntfs)
 	return yes;
 }
 
-void ntfs_check_clean(struct ntfs *ntfs)
+/* --- replay ---------------------------------------------------------------------------------------- */
+
+static int log_open(struct ntfs *ntfs, struct ntfs_stream *ret, struct err *e)
 {
+	struct ntfs_inode ino;
+	int r = ntfs_inode_get(ntfs, NTFS_LOGFILE_NO, 0, &ino, e);
+	if (r < 0)
+		return r;
+	r = ntfs_stream_open(&ino, NTFS_AT_DATA, NULL, 0, ret, e);
+	ntfs_inode_put(&ino);
+	return r == 0 ? log_bad(e, "$LogFile has no contents") : r < 0 ? r : 0;
+}
+
+static int replay(struct log *l, struct err *e)
+{
+	struct ntfs *ntfs = l->ntfs;
+	int r = log_pages_init(l, e);
+	if (r == 0)
+		r = blk_overlay_open(ntfs->fs.blk, log_overlay_max, &l->overlay, e);
+	if (r == 0)
+		r = log_replay(l, e);
+	if (r == 0 && l->changes > 0)
+		r = ntfs_switch(ntfs, l->overlay, e);
+	return r;
+}
+
+/* 0 where nothing is left to do, be it that it is done; else why not. */
+static int recover(struct ntfs *ntfs, bool asleep, struct err *e)
+{
+	struct log l = {.ntfs = ntfs};
+	int r = log_open(ntfs, &l.data, e);
+	if (r < 0)
+		return r;
+	r = log_restart_read(&l.data, &l.rst, e);
+	if (r == 0 && !is_blank(&l.data))
+		r = log_bad(e, "$LogFile has no sound restart page");
+	else if (r > 0 && l.rst.clean)
+		r = 0;
+	else if (r > 0 && asleep)
+		r = err_set(e, ERR_FS_UNSUPPORTED, "ntfs", "Windows is hibernated");
+	else if (r > 0 && l.rst.bad.code)
+		r = (*e = l.rst.bad).code;
+	else if (r > 0)
+		r = replay(&l, e);
+	ntfs_stream_close(&l.data);
+	log_tables_free(&l);
+	blk_unref(l.overlay);
+	free(l.page);
+	free(l.record);
+	return r;
+}
+
+int ntfs_recover(struct ntfs *ntfs, struct err *e)
+{
+	bool asleep = hibernated(ntfs);
+	if (asleep)
+		fs_warn(&ntfs->fs,
+		        "Windows is hibernated on this volume (or shut down with fast start-up): what it had not yet "
+		                   "written is missing here");
+	struct err why = ERR_INIT;
+	int r = recover(ntfs, asleep, &why);
+	if (r == ERR_NO_MEMORY) {
+		*e = why;
+		return r;
+	}
+	if (r < 0)
+		fs_warn(&ntfs->fs,
+		        "the volume was not shut down properly and $LogFile was not replayed: the newest changes may be "
+		                   "incomplete (%s)",
+		        why.msg);
 	uint16_t flags = 0;
 	if (!read_flags(ntfs, &flags))
 		fs_warn(&ntfs->fs, "the volume's information record ($Volume) cannot be read");
 	else if (flags & VOLUME_DIRTY)
 		fs_warn(&ntfs->fs, "the volume is marked dirty: Windows would check it at its next start");
-	if (hibernated(ntfs))
-		fs_warn(&ntfs->fs,
-		        "Windows is hibernated on this volume (or shut down with fast start-up): what it had not yet "
-		                   "written is missing here");
-	if (!log_clean(ntfs))
-		fs_warn(&ntfs->fs,
-		        "the volume was not shut down properly and $LogFile was not replayed: the newest changes may be "
-		                   "incomplete");
+	return 0;
 }

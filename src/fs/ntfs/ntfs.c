@@ -177,6 +177,35 @@ static int check_root(struct ntfs *ntfs, struct err *e)
 	return is_dir ? 0 : err_set(e, ERR_FS_CORRUPT, "ntfs", "the root directory is not a directory");
 }
 
+/* The MFT and the root as b has them; nothing kept from elsewhere. */
+static int remount(struct ntfs *ntfs, struct blk *b, struct err *e)
+{
+	struct blk *old = ntfs->fs.blk;
+	ntfs->fs.blk = blk_ref(b);
+	blk_unref(old);
+	for (unsigned i = 0; i < NTFS_WINDOWS; i++)
+		ntfs->window[i].used_at = 0;
+	for (unsigned i = 0; i < NTFS_DIRS; i++) {
+		ntfs_dir_free(ntfs->dir[i]);
+		ntfs->dir[i] = NULL;
+	}
+	ntfs_stream_close(&ntfs->mft);
+	int r = ntfs_mount_mft(ntfs, e);
+	return r < 0 ? r : check_root(ntfs, e);
+}
+
+int ntfs_switch(struct ntfs *ntfs, struct blk *b, struct err *e)
+{
+	struct blk *old = blk_ref(ntfs->fs.blk);
+	int r = remount(ntfs, b, e);
+	if (r < 0) {
+		struct err ignored = ERR_INIT;
+		(void)remount(ntfs, old, &ignored);
+	}
+	blk_unref(old);
+	return r;
+}
+
 static int driver_open(struct blk *b, struct fs **ret, struct err *e)
 {
 	struct ntfs *ntfs;
@@ -199,7 +228,11 @@ static int driver_open(struct blk *b, struct fs **ret, struct err *e)
 	if (ntfs->boot.sectors > b->size / ntfs->boot.sector_size)
 		fs_warn(&ntfs->fs, "the volume is cut off: it spans %" PRIu64 " bytes, the device has %" PRIu64,
 		        ntfs->boot.sectors * ntfs->boot.sector_size, b->size);
-	ntfs_check_clean(ntfs);
+	r = ntfs_recover(ntfs, e);
+	if (r < 0) {
+		base_free(ntfs);
+		return r;
+	}
 	*ret = &ntfs->fs;
 	return 0;
 }

@@ -428,8 +428,11 @@ struct ntfs {
 
 /* Boot sector, MFT: enough to read records. ERR_FS_CORRUPT. */
 int ntfs_mount_mft(struct ntfs *ntfs, struct err *e);
-/* Notes in the warnings what $LogFile, hiberfil.sys and the dirty flag say. */
-void ntfs_check_clean(struct ntfs *ntfs);
+/* Replays $LogFile where it has work, and notes in the warnings what it, hiberfil.sys and the dirty flag say. Only
+ * ERR_NO_MEMORY is a failure. logfile.c */
+int ntfs_recover(struct ntfs *ntfs, struct err *e);
+/* From here on the volume is read from b; when it cannot be mounted there, nothing changes. */
+int ntfs_switch(struct ntfs *ntfs, struct blk *b, struct err *e);
 
 extern const struct fs_driver ntfs_driver;
 
