@@ -7,16 +7,18 @@
 # make differential ROUNDS=5    readers against the kernel, ntfs-3g, mtools, qemu-img on random data
 # make bench      measures us and our peers, writes docs/benchmarks.md; ONLY=list,tar/ext4 ROUNDS=5 FS=ext4,ntfs QUICK=1 BENCH_DIR=
 # make fuzz       every fuzz target for FUZZ_SECONDS (60) each
+# make soak       mixed load for SOAK_SECONDS (3600): memory, descriptors, processes flat, every answer right
 # make clean
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 3600
 ROUNDS ?= 5
 SEED ?=
 PROGRAMS = sendense sendense-hub sendense-worker sendense-client
 
-.PHONY: all build web web-if-possible demo test test-asan test-tsan bench fuzz differential install clean deps-build
+.PHONY: all build web web-if-possible demo test test-asan test-tsan bench fuzz soak differential install clean deps-build
 
 all: build
 
@@ -88,6 +90,10 @@ bench:
 fuzz:
 	@tools/install-deps build fuzz
 	@tools/fuzz $(FUZZ_SECONDS)
+
+soak: build
+	@tools/install-deps demo test
+	@tools/soak --seconds $(SOAK_SECONDS) $(if $(SEED),--seed $(SEED))
 
 install: build
 	@meson configure build -Dprefix=$(PREFIX)

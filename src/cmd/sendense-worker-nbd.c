@@ -10,7 +10,7 @@ static int open_source(int fd, struct blk **ret, struct err *e)
 	return nbd_blk_open(fd, NBD_PATIENCE_MS, ret, e);
 }
 
-static const struct worker_source source = {.warm_up = nbd_warm_up, .open = open_source};
+static const struct worker_source source = {.warm_up = nbd_warm_up, .open = open_source, .lost = nbd_lost};
 
 int main(int argc, char **argv)
 {

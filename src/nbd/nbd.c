@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <libnbd.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,7 @@ struct nbd_blk {
 	struct blk blk;
 	struct nbd_handle *h;
 	unsigned patience_ms;
+	bool open;
 	bool has_status;         /* the server tells of holes */
 	struct err dead;         /* set: why nothing can be read any more */
 
@@ -33,11 +35,21 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* Of any of this process's images. */
+static atomic_bool lost;
+
+bool nbd_lost(void)
+{
+	return atomic_load(&lost);
+}
+
 static int broken(struct nbd_blk *n, struct err *e)
 {
 	const char *why = nbd_get_error();
 	(void)err_set(&n->dead, ERR_IO, module, "the program that reads the image ended the connection (%.200s)",
 	              why ? why : "no reason");
+	if (n->open)
+		atomic_store(&lost, true);
 	*e = n->dead;
 	return e->code;
 }
@@ -46,6 +58,8 @@ static int late(struct nbd_blk *n, struct err *e)
 {
 	(void)err_set(&n->dead, ERR_IO, module, "the program that reads the image gave no answer within %u seconds",
 	              n->patience_ms / 1000);
+	if (n->open)
+		atomic_store(&lost, true);
 	*e = n->dead;
 	return e->code;
 }
@@ -274,6 +288,7 @@ int nbd_blk_open(int fd, unsigned patience_ms, struct blk **ret, struct err *e)
 	}
 	n->blk.size = (uint64_t)size;
 	n->has_status = nbd_can_meta_context(n->h, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0;
+	n->open = true;
 	*ret = &n->blk;
 	return 0;
 }

@@ -24,4 +24,7 @@ int nbd_blk_open(int fd, unsigned patience_ms, struct blk **ret, struct err *e);
 /* What libnbd asks of the system at its first use it asks here, before a sandbox is entered. */
 void nbd_warm_up(void);
 
+/* Has a connection ended by itself, or gone silent, in this process? Then what could not be read is no fault of the image. Any thread. */
+bool nbd_lost(void);
+
 #endif

@@ -156,6 +156,8 @@ struct worker_source {
 	void (*warm_up)(void);
 	/* Takes fd over, also on failure. */
 	int (*open)(int fd, struct blk **ret, struct err *e);
+	/* Whether one of those has gone away since. */
+	bool (*lost)(void);
 };
 
 /* Runs until the client goes away; the process's exit status. source NULL: foreign images are recognised, not read. */

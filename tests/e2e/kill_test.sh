@@ -9,8 +9,8 @@ ROUNDS=${ROUNDS:-15} SEED=${SEED:-$RANDOM$RANDOM}
 ENC=$SENDENSE_BUILD/tests/volume/encryptsectors
 [ -x "$ENC" ] || ENC=$SENDENSE_BUILD/tests/encryptsectors
 cd "${T:?}" || exit 1
-mkdir -p tree/{etc,usr,data,many} small/{etc,usr} repo
-echo host | tee tree/etc/hostname >small/etc/hostname
+mkdir -p tree/{etc,usr,data,many} repo
+echo host >tree/etc/hostname
 head -c 24000000 /dev/urandom >tree/data/big
 seq 1 200000 >tree/data/text
 truncate -s 5000000 tree/data/hole; echo end >>tree/data/hole
@@ -21,13 +21,9 @@ mke2fs -q -F -t ext4 -d tree disk.raw 64M >/dev/null 2>&1 && qemu-img convert -O
 command -v qemu-nbd >/dev/null && [ -z "${SENDENSE_NO_SANDBOX:-}" ] && qemu-img convert -O vmdk disk.raw repo/foreign.vmdk
 
 # A passphrase that takes the key helper a while, so that there is one to be killed.
-printf 'not so secret' >secret
-mke2fs -q -F -t ext4 -b 1024 -d small small.img 6M >/dev/null 2>&1 && truncate -s 22M repo/vault.raw &&
-	cryptsetup luksFormat -q --type luks2 --cipher aes-xts-plain64 --key-size 512 --key-file secret --sector-size 512 --pbkdf argon2id \
-		--pbkdf-force-iterations 6 --pbkdf-memory 65536 --pbkdf-parallel 1 repo/vault.raw 2>/dev/null &&
-	cryptsetup luksDump -q --dump-volume-key --volume-key-file vk --key-file secret repo/vault.raw >/dev/null 2>&1 &&
-	"$ENC" aes-xts-plain64 vk 512 $((16 << 20)) small.img repo/vault.raw || { flunk "an encrypted disk is made"; done_testing; exit 1; }
-rm -f disk.raw small.img
+"$SENDENSE_SRC/tests/load/make-vault" "$T" "$ENC" --pbkdf argon2id --pbkdf-force-iterations 6 --pbkdf-memory 65536 --pbkdf-parallel 1 &&
+	mv vault.raw repo/ || { flunk "an encrypted disk is made"; done_testing; exit 1; }
+rm -f disk.raw
 python3 -B "$SENDENSE_SRC/tests/load/kill.py" "$T" "$ROUNDS" "$SEED"
 status=$?
 [ $status = 0 ] || echo "# again with: SEED=$SEED ROUNDS=$ROUNDS"

@@ -183,6 +183,7 @@ static void one_bad_place(void **state)
 	assert_non_null(strstr(e.msg, "1048576"));
 	err_clear(&e);
 	assert_ok(blk_read(b, 2 << 20, data, 1 << 20, &e), &e);
+	assert_false(nbd_lost());
 	end(&s, b);
 }
 
@@ -204,6 +205,7 @@ static void ends_in_between(void **state)
 		struct err again = ERR_INIT;
 		assert_int_equal(blk_read(b, 0, data, 1, &again), ERR_IO);
 		assert_string_equal(again.msg, e.msg);
+		assert_true(nbd_lost());
 		end(&s, b);
 	}
 }
