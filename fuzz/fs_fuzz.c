@@ -127,19 +127,25 @@ static void walk_object(struct walk *w, struct fs_id id)
 	}
 }
 
+void fs_fuzz_devices(struct blk *b, struct blk *const *others, unsigned count)
+{
+	struct walk w = {0};
+	struct err e = ERR_INIT;
+	if (fs_open_with(b, others, count, &w.fs, &e) < 0)
+		return;
+	walk_object(&w, fs_root(w.fs));
+	struct fs_id id;
+	(void)fs_resolve(w.fs, "/a/b/../c", 9, FS_FOLLOW, &id, &e);
+	err_clear(&e);
+	(void)fs_resolve(w.fs, "/file0/file0", 12, FS_FOLLOW, &id, &e);
+	fs_close(w.fs);
+}
+
 int fs_fuzz(const uint8_t *data, size_t size)
 {
 	struct blk *b = pieces_open(data, size);
-	struct walk w = {0};
-	struct err e = ERR_INIT;
-	if (b && fs_open(b, &w.fs, &e) == 0) {
-		walk_object(&w, fs_root(w.fs));
-		struct fs_id id;
-		(void)fs_resolve(w.fs, "/a/b/../c", 9, FS_FOLLOW, &id, &e);
-		err_clear(&e);
-		(void)fs_resolve(w.fs, "/file0/file0", 12, FS_FOLLOW, &id, &e);
-		fs_close(w.fs);
-	}
+	if (b)
+		fs_fuzz_devices(b, NULL, 0);
 	blk_unref(b);
 	return 0;
 }

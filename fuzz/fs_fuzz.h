@@ -10,6 +10,8 @@
 #ifndef FUZZ_FS_FUZZ_H
 #define FUZZ_FS_FUZZ_H
 
+#include "blk/blk.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,5 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Always 0. */
 int fs_fuzz(const uint8_t *data, size_t size);
+/* The same for a filesystem of which b is one part. */
+void fs_fuzz_devices(struct blk *b, struct blk *const *others, unsigned count);
 
 #endif

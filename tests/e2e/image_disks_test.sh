@@ -25,6 +25,20 @@ ok "and a word on it" grep -q 'degraded: 1 of 2' err
 ok "stripes over two" cmp -s wide/big <(sendense image cat --disk stripe-0 --disk stripe-1 /big)
 like "half of them" "$(sendense image info --json stripe-1 | jq -r '.volumes[1].reason')" '1 of 2 members are missing'
 
+if btrfs_images .; then
+	is "btrfs over two disks" "$(volumes --disk btrfs-0 --disk btrfs-1)" '[[1,0,"striped",true],[2,1,"striped",false]]'
+	is "ls of it" "$(sendense image ls --disk btrfs-0 --disk btrfs-1 / 2>err | sort | tr '\n' ' '; cat err)" "big etc name usr "
+	ok "a file that is striped" cmp -s wide/big <(sendense image cat --disk btrfs-0 --disk btrfs-1 /big)
+	ok "striped, in the other order" cmp -s wide/big <(sendense image cat --disk btrfs-1 --disk btrfs-0 /big)
+	is "the second says whose part it is" "$(sendense image info --json --disk btrfs-0 --disk btrfs-1 | jq -c '.volumes[1]|[.container,.reason]')" '[true,"it is a part of the btrfs filesystem of volume 1"]'
+	like "and is not read alone" "$(sendense image ls --disk btrfs-0 --disk btrfs-1 --volume 2 / 2>&1)" 'volume 2 is a part of the btrfs filesystem of volume 1'
+	sendense image cat btrfs-1 /big >out 2>err
+	like "alone: what is missing" "$(cat err)" 'device 1 \(UUID [-0-9a-f]{36}\) of this btrfs, which is missing'
+	is "alone: what is there" "$(sendense image cat btrfs-1 /name 2>err; grep -c 'warning: 1 of the 2 devices' err)" "$(printf 'striped\n1')"
+else
+	skip "btrfs over two disks" "$(head -1 btrfs.log 2>/dev/null || echo 'no mkfs.btrfs')"
+fi
+
 is "disks with filesystems of their own" "$(volumes --disk gpt-0 --disk data-1)" '[[1,0,"system",true],[2,0,"small",true],[3,1,"data",true]]'
 is "the second disk's file" "$(sendense image cat --disk gpt-0 --disk data-1 --volume 3 /name)" data
 is "the list names the disk" "$(sendense image info --disk gpt-0 --disk data-1 | awk '$1 == 3 {print $2, $3}')" "1 disk"

@@ -20,3 +20,19 @@ machine_images() {
 	dd if="$d/narrow.img" of="$d/gpt-0" bs=1M seek=13 conv=notrunc status=none
 	cp "$d/data.img" "$d/data-1"
 }
+
+# btrfs_images FOLDER: btrfs-0 btrfs-1, data striped over both, metadata on each; /name says "striped", /big is wide's. In mounts of its
+# own. Fails where there are no loop devices.
+btrfs_images() {
+	command -v mkfs.btrfs losetup >/dev/null || return 1
+	truncate -s 200M "$1/btrfs-0" "$1/btrfs-1"
+	unshare -m bash -c '
+		cd "$1" && mkdir -p mnt && a=$(losetup -f --show btrfs-0) && b=$(losetup -f --show btrfs-1) || exit 1
+		mkfs.btrfs -q -f -L striped -d raid0 -m raid1 "$a" "$b" && mount -t btrfs -o "device=$b" "$a" mnt && {
+			mkdir mnt/etc mnt/usr; cp wide/big mnt/; echo striped >mnt/name
+			umount mnt && rmdir mnt
+		}
+		r=$?
+		btrfs device scan --forget "$a"; btrfs device scan --forget "$b"; losetup -d "$a" "$b"
+		exit $r' - "$1" >"$1/btrfs.log" 2>&1
+}

@@ -42,10 +42,20 @@ if command -v cryptsetup >/dev/null && [ -x "$ENC" ]; then
 		"$ENC" aes-xts-plain64 vk 512 $((16 * 1024 * 1024)) img/vg-1 img/luks-1 && LUKS=1 && point crypt crypt "" img/vg-0 img/luks-1
 fi
 
+BTRFS=
+btrfs_images img && BTRFS=1 && point btrfs btrfs "" img/btrfs-0 img/btrfs-1
+if [ -n "$BTRFS" ] && [ -n "$LUKS" ]; then
+	truncate -s $((16 * 1024 * 1024 + $(stat -c %s img/btrfs-1))) img/luks-b
+	cryptsetup luksFormat -q --type luks2 --cipher aes-xts-plain64 --key-size 512 --sector-size 512 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 \
+		--key-file pw.raw img/luks-b 2>luks.err &&
+		cryptsetup luksDump -q --dump-volume-key --volume-key-file vkb --key-file pw.raw img/luks-b >/dev/null 2>>luks.err &&
+		"$ENC" aes-xts-plain64 vkb 512 $((16 * 1024 * 1024)) img/btrfs-1 img/luks-b && BTRFS=2 && point halves halves "" img/btrfs-0 img/luks-b
+fi
+
 hub_start || { flunk "the hub starts" "$(cat hub.log)"; done_testing; exit 1; }
 REPO=$(add_repository main "$T/repo")
 api "/repositories/$REPO/scan" -d '{}' >scan
-is "all restore points are known" "$(jq -r '.restore_points' scan)" "$((7 + ${LUKS:-0}))"
+is "all restore points are known" "$(jq -r '.restore_points' scan)" "$((7 + ${LUKS:-0} + ${BTRFS:-0}))"
 
 whole() { api /restore/mount -d "{\"backup_id\":\"$1\",\"disks\":\"all\"}"; }
 file() { api "/restore/$1/download?path=$3&volume=$2"; }
@@ -101,6 +111,18 @@ is "volumes of two disks" "$(jq -c '[.volumes[]|[.volume,.disk_index,.name // .l
 is "a file of the second" "$(file "$MIXED" 3 /name)" data
 is "a file of the first" "$(file "$MIXED" 2 /name)" narrow
 
+# --- btrfs over two disks ---
+if [ -n "$BTRFS" ]; then
+	whole btrfs >m; M=$(jq -r .mount_id m)
+	is "btrfs: one filesystem" "$(jq -c '[.filesystem_type,.warnings,[.volumes[]|[.volume,.disk_index,.supported,.container,.default]]]' m)" '["btrfs",[],[[1,0,true,false,true],[2,1,false,true,false]]]'
+	ok "btrfs: a file on both" cmp -s img/wide/big <(file "$M" 1 /big)
+	is "btrfs: the part says whose" "$(jq -r '.volumes[1].reason' m)" "it is a part of the btrfs filesystem of volume 1"
+	expect "btrfs: the part has no files" 422 VOLUME_UNSUPPORTED "/restore/$M/files?path=/&volume=2"
+	api "/restore/$M" -X DELETE >/dev/null
+else
+	skip "btrfs over two disks" "$(head -1 img/btrfs.log 2>/dev/null || echo 'no mkfs.btrfs')"
+fi
+
 # --- disks that are missing ---
 mv repo/mirror/disk-1/mirror.qcow2 kept.mirror
 whole mirror >m; MIRROR=$(jq -r .mount_id m)
@@ -134,6 +156,17 @@ if [ -n "$LUKS" ]; then
 	is "unlocked: the group is whole, the numbers stay" "$(jq -c '[.volumes[]|[.volume,.disk_index,.name,.filesystem_type,.supported]]' m)" '[[1,0,null,"LVM2_member",false],[2,1,null,"crypto_LUKS",false],[3,0,"vg/wide","ext4",true],[4,0,"vg/narrow","ext4",true],[5,1,null,"LVM2_member",false]]'
 	ok "a file across both" cmp -s img/wide/big <(file "$CRYPT" 3 /big)
 	ok "the same on the command line" cmp -s img/wide/big <(sendense image cat --passphrase-file pw --disk img/vg-0 --disk img/luks-1 --volume 3 /big)
+	if [ "$BTRFS" = 2 ]; then
+		whole halves >m; M=$(jq -r .mount_id m)
+		is "btrfs, half of it in LUKS: locked" "$(jq -c '[.volumes[]|[.volume,.disk_index,.filesystem_type,.locked,.supported]]' m)" '[[1,0,"btrfs",false,true],[2,1,"crypto_LUKS",true,false]]'
+		like "what is missing is a warning" "$(jq -r '.warnings|join(" ")' m)" '1 of the 2 devices of this btrfs is missing .device 2, UUID'
+		is "what is there" "$(file "$M" 1 /name)" striped
+		expect "what is not" 422 VOLUME_INCOMPLETE "/restore/$M/download?path=/big&volume=1"
+		api "/restore/$M/unlock" -d @key.json >m
+		is "unlocked: whole, without a warning" "$(jq -c '[.warnings,[.volumes[]|[.volume,.filesystem_type,.supported,.container]]]' m)" '[[],[[1,"btrfs",true,false],[2,"crypto_LUKS",false,true],[3,"btrfs",false,true]]]'
+		ok "a file on both halves" cmp -s img/wide/big <(file "$M" 1 /big)
+		api "/restore/$M" -X DELETE >/dev/null
+	fi
 else
 	skip "one PV in LUKS" "$(head -1 luks.err 2>/dev/null || echo 'no cryptsetup')"
 fi
