@@ -26,6 +26,7 @@ enum {
 	DEPTH_MAX = 8,
 	FILE_BYTES_MAX = 200 << 10,
 	CACHE_BYTES = 1 << 20,
+	OTHERS_MAX = 16,
 };
 
 /* --- the allocator -------------------------------------------------------------------------------- */
@@ -288,7 +289,22 @@ static int probe(void *arg, struct blk *b, struct volume_content *ret, struct er
 	return 1;
 }
 
-static void read_volume(struct seen *s, const struct volume *v)
+/* The volumes of the same kind, of which the driver picks what belongs to v. */
+static int open_fs(const struct volume_set *set, const struct volume *v, struct fs **ret, struct err *e)
+{
+	struct blk *cache = NULL, *others[OTHERS_MAX];
+	unsigned count = 0;
+	for (unsigned i = 0; i < set->count && count < OTHERS_MAX; i++)
+		if (&set->volumes[i] != v && set->volumes[i].blk && strcmp(set->volumes[i].content.type, v->content.type) == 0)
+			others[count++] = set->volumes[i].blk;
+	int r = blk_cache_open(v->blk, CACHE_BYTES, &cache, e);
+	if (r == 0)
+		r = fs_open_with(cache, others, count, ret, e);
+	blk_unref(cache);
+	return r;
+}
+
+static void read_volume(struct seen *s, const struct volume_set *set, const struct volume *v)
 {
 	struct err e = ERR_INIT;
 	see(s, v->name, strlen(v->name));
@@ -298,12 +314,7 @@ static void read_volume(struct seen *s, const struct volume *v)
 		say(s, v->reason);
 	if (!v->content.supported || !v->blk)
 		return;
-	struct blk *cache = NULL;
-	int r = blk_cache_open(v->blk, CACHE_BYTES, &cache, &e);
-	if (r == 0)
-		r = fs_open(cache, &s->fs, &e);
-	blk_unref(cache);
-	if (r < 0) {
+	if (open_fs(set, v, &s->fs, &e) < 0) {
 		say_error(s, &e);
 		return;
 	}
@@ -341,7 +352,7 @@ static struct seen read_all(void)
 	for (unsigned i = 0; set && i < set->warning_count; i++)
 		say(&s, set->warnings[i]);
 	for (unsigned i = 0; set && i < set->count; i++)
-		read_volume(&s, &set->volumes[i]);
+		read_volume(&s, set, &set->volumes[i]);
 	volume_set_free(set);
 	for (unsigned i = 0; i < disk_count; i++)
 		blk_unref(disks[i]);

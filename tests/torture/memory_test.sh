@@ -59,6 +59,17 @@ if have "btrfs" mkfs.btrfs; then
 	truncate -s 128M btrfs.raw
 	mkfs.btrfs -q -r tree btrfs.raw >/dev/null
 	survives "btrfs" btrfs.raw
+	truncate -s 200M two-0.raw two-1.raw
+	if unshare -m bash -c '
+		mkdir mnt && a=$(losetup -f --show two-0.raw) && b=$(losetup -f --show two-1.raw) || exit 1
+		mkfs.btrfs -q -f -d raid0 -m raid1 "$a" "$b" && mount -t btrfs -o "device=$b" "$a" mnt && cp -a tree/. mnt && umount mnt
+		r=$?
+		btrfs device scan --forget "$a"; btrfs device scan --forget "$b"; losetup -d "$a" "$b"
+		exit $r' >two.log 2>&1; then
+		survives "btrfs on two devices" two-0.raw two-1.raw
+	else
+		skip "btrfs on two devices" "$(tail -1 two.log)"
+	fi
 fi
 if have "NTFS" mkfs.ntfs ntfscp; then
 	truncate -s 16M ntfs.raw
