@@ -172,6 +172,13 @@ kill -9 "$HUB"; wait "$HUB" 2>/dev/null
 hub_start
 is "mounts survive kill -9" "$(api "/restore/$M/files?path=/home" | jq .total_count)" 2
 is "one worker runs" "$(workers)" 1
+# A copy of the host's mounts would keep each of them busy after the host has unmounted it.
+W=$(ps -o pid=,comm= --ppid "$HUB" | awk '$2 ~ /sendense-worker/ { print $1 }')
+if NS=$(readlink "/proc/$W/ns/mnt") && [ -n "$NS" ]; then
+	is "a worker keeps no mount of the host" "$NS" "$(readlink /proc/self/ns/mnt)"
+else
+	skip "a worker keeps no mount of the host" "this user may not see its namespaces"
+fi
 kill -9 "$(ps -o pid=,comm= --ppid "$HUB" | awk '$2 ~ /sendense-worker/ {print $1; exit}')"
 is "a killed worker is replaced" "$(api "/restore/$M/files?path=/home" | jq .total_count)" 2
 for m in "$M" "$M0" "$W" "$W1"; do api "/restore/$m" -X DELETE >/dev/null; done
