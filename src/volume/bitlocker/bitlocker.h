@@ -60,13 +60,17 @@ struct bitlocker_meta {
 	uint64_t mirror_lcn;                 /* Vista: what its sector 0 hides */
 	bool on_write;                       /* encrypted as it is written: see eow.c */
 	uint64_t eow_off[2];
+	bool unreadable[BITLOCKER_COPIES];   /* the read of that copy failed */
 	unsigned damaged;                    /* copies that were not usable */
 	bool unchecked;                      /* the copy used has no good checksum, nor has another */
 	size_t len;
 	uint8_t entries[BITLOCKER_BLOCK];
 };
 
-/* malloc'ed. ERR_VOLUME_CORRUPT, ERR_VOLUME_UNSUPPORTED. */
+/* Not the volume's fault: no reason to try it in another way. */
+bool bitlocker_fatal(const struct err *e);
+
+/* malloc'ed. ERR_VOLUME_CORRUPT, ERR_VOLUME_UNSUPPORTED; where no copy is good and one could not be read, why. */
 int bitlocker_meta_read(struct blk *b, struct bitlocker_meta **ret, struct err *e);
 
 /* --- entry.c --- */

@@ -6,12 +6,6 @@
 
 enum { SECTOR_0 = 512 };
 
-/* Not the volume's fault. */
-static bool fatal(const struct err *e)
-{
-	return e->code == ERR_NO_MEMORY || e->code == ERR_CANCELLED || e->code == ERR_TIMEOUT || e->code == ERR_LIMIT;
-}
-
 /* Things people should know of a volume that could be read. */
 static void warn(struct volume_set *s, unsigned number, const struct bitlocker_meta *m)
 {
@@ -77,7 +71,7 @@ static int assemble(struct volume_set *s, const struct volume_member *members, u
 		if (!members[i].volume->locked)
 			continue;
 		int r = look_at(s, &members[i], e);
-		if (r < 0 && fatal(e))
+		if (r < 0 && bitlocker_fatal(e))
 			return r;
 		if (r < 0) {
 			volume_set_explain(s, members[i].number, "%.*s", VOLUME_TEXT_MAX - 1, e->msg);
@@ -97,7 +91,7 @@ static int key_areas(struct blk *container, struct volume_range ret[VOLUME_KEY_A
 	ret[n++] = (struct volume_range){.off = 0, .len = SECTOR_0};
 	for (unsigned i = 0; i < BITLOCKER_COPIES; i++) {
 		uint64_t off = m->named_off[i];
-		if (off != 0 && off < container->size)
+		if (off != 0 && off < container->size && !m->unreadable[i])
 			ret[n++] = (struct volume_range){.off = off, .len = min_u64(BITLOCKER_BLOCK, container->size - off)};
 	}
 	return n;

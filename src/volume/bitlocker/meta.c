@@ -22,6 +22,11 @@ static const uint8_t guid_plain[16] = {0x3b, 0xd6, 0x67, 0x49, 0x29, 0x2e, 0xd8,
 static const uint8_t guid_on_write[16] = {0x3b, 0x4d, 0xa8, 0x92, 0x80, 0xdd, 0x0e, 0x4d,
                                           0x9e, 0x4e, 0xb1, 0xe3, 0x28, 0x4e, 0xae, 0xd8};
 
+bool bitlocker_fatal(const struct err *e)
+{
+	return e->code == ERR_NO_MEMORY || e->code == ERR_CANCELLED || e->code == ERR_TIMEOUT || e->code == ERR_LIMIT;
+}
+
 static int corrupt(struct err *e, const char *what)
 {
 	return err_set(e, ERR_VOLUME_CORRUPT, "bitlocker", "the BitLocker metadata is damaged: %s", what);
@@ -148,7 +153,7 @@ static int take_copy(const uint8_t *p, uint32_t list_len, struct bitlocker_meta 
 	}
 	m->plain_from = m->state == BITLOCKER_DECRYPTED ? 0 : get_le64(p + 16) / m->sector_size * m->sector_size;
 	if (m->state == BITLOCKER_CONVERTING)
-		m->between_len = (get_le32(p + 24) + m->sector_size - 1ULL) / m->sector_size * m->sector_size;
+		m->between_len = ((uint64_t)get_le32(p + 24) + m->sector_size - 1) / m->sector_size * m->sector_size;
 	int r = take_moved(p, m, e);
 	return r < 0 ? r : check_method(m, e);
 }
@@ -165,14 +170,16 @@ static int no_copy(struct blk *b, const struct bitlocker_meta *m, struct err *e)
 	               m->named_off[0]);
 }
 
-/* Of good copies the one with the newest keys, of those the first. */
+/* Of good copies the one with the newest keys, of those the first. Only where none is left, a failed read is told. */
 static int choose(struct blk *b, struct bitlocker_meta *m, struct copy *c, struct copy *best, struct err *e)
 {
+	struct err failure = ERR_INIT;
 	best->quality = COPY_BAD;
 	for (unsigned i = 0; i < BITLOCKER_COPIES; i++) {
-		int r = read_copy(b, m, m->named_off[i], c, e);
-		if (r < 0)
-			return r;
+		struct err why = ERR_INIT;
+		m->unreadable[i] = read_copy(b, m, m->named_off[i], c, &why) < 0;
+		if (m->unreadable[i] && (failure.code == 0 || bitlocker_fatal(&why)))
+			failure = why;
 		if (c->quality != COPY_GOOD)
 			m->damaged++;
 		if (c->quality > best->quality || (c->quality == best->quality && c->quality != COPY_BAD && c->nonce > best->nonce))
@@ -182,6 +189,10 @@ static int choose(struct blk *b, struct bitlocker_meta *m, struct copy *c, struc
 			m->named_off[1] = get_le64(c->bytes + 40);
 			m->named_off[2] = get_le64(c->bytes + 48);
 		}
+	}
+	if (failure.code != 0 && (best->quality == COPY_BAD || bitlocker_fatal(&failure))) {
+		*e = failure;
+		return e->code;
 	}
 	if (best->quality == COPY_BAD)
 		return no_copy(b, m, e);
