@@ -78,7 +78,7 @@ kind|directory to Rock Ridge
 cut|cut short
 what|unknown kind
 empty|no target
-part|another name
+part|next section is missing
 alone|last section
 dir/self|holds itself
 dir/root|holds itself
@@ -87,7 +87,7 @@ dir/notdir|no directory
 dir/outside|beyond
 dir2/?|too short
 END
-is 'damaged: the rest is read' "$(names)" 'dir dir/good dir2 dir2/after dir2/good '
+is 'damaged: the rest is read' "$(names)" 'dir dir/good dir2 dir2/after dir2/good other '
 ok 'damaged: conformance' "$fscheck" --damaged "$img"
 
 odd many

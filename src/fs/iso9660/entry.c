@@ -188,12 +188,13 @@ static int take_sections(struct iso_fs *x, const struct record *first, const str
 		r = following(x, ret->next, &n, e);
 		if (r < 0)
 			return r;
+		/* Then it is another file, which is not lost with this one. */
+		if (n.name_len != first->name_len || memcmp(n.name, first->name, n.name_len) != 0)
+			return err_set(e, ERR_FILE_CORRUPT, "iso9660", "the file's next section is missing");
 		ret->next = n.off + n.len;
 		goes_on = n.flags & ISO_MULTI_EXTENT;
 		if (count == ISO_SECTIONS_MAX)
 			return err_set(e, ERR_FILE_CORRUPT, "iso9660", "the file has more than %d sections", ISO_SECTIONS_MAX);
-		if (n.name_len != first->name_len || memcmp(n.name, first->name, n.name_len) != 0)
-			return err_set(e, ERR_FILE_CORRUPT, "iso9660", "a section of the file has another name");
 		r = take_section(x, &n, more, ret, e);
 	}
 	return r < 0 ? r : 0;
