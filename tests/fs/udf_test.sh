@@ -63,6 +63,9 @@ END
 	done
 	is 'named streams' "$("$fsattrs" "$tmp/img" | sort)" "./dir/x stream second $(printf 'stream of x' | od -An -tx1 | tr -d ' \n')
 ./file stream second $(printf 'stream of file' | od -An -tx1 | tr -d ' \n')"
+	python3 "$here/mkudf" "$tmp/img" "$tmp/tree" --kind virtual --revision 201 --damage endless-vats
+	# Seconds of work, not hours, and so whatever else the machine does.
+	like 'tables without end at the end of the disc' "$(ulimit -t 120; "$fsdump" "$tmp/img" 2>&1)" 'FS_CORRUPT.*virtual allocation table'
 fi
 
 # --- what other tools write and read ---

@@ -148,16 +148,15 @@ static int take(struct udf_dir *d, struct udf_fid *ret, struct err *e)
 	if (r < 0)
 		return r;
 	size_t size = fid_size(p, len);
-	if (size == 0 && has_copy(d)) {
-		struct err why = ERR_INIT;
-		if (fill(d, 1, &why) == 0)
-			size = fid_size(d->window, min_size(d->window_len, UDF_FID_SIZE_MAX));
-		p = d->window;
+	uint8_t mirror[UDF_FID_SIZE_MAX];
+	struct err why = ERR_INIT;
+	/* No more than the entry: a hostile directory has a damaged one every few bytes. */
+	if (size == 0 && has_copy(d) && udf_extents_read(d->u, &d->extents, d->pos, mirror, len, 1, &why) == 0) {
+		size = fid_size(mirror, len);
+		p = mirror;
 	}
-	if (size == 0) {
-		d->window_len = 0;
+	if (size == 0)
 		return 0;
-	}
 	decode(p, ret);
 	d->pos += size;
 	ret->next = d->pos;

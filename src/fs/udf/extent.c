@@ -98,7 +98,7 @@ static int take_continuations(struct udf *u, const struct udf_inode *n, struct u
 	CLEANUP(free_ptr) uint8_t *buf = malloc(u->vol.block);
 	if (!buf)
 		return err_no_memory(e, "udf");
-	for (unsigned i = 0; i < UDF_CONTINUATIONS_MAX; i++) {
+	for (uint64_t read = 0; read < UDF_CONTINUATION_BYTES_MAX; read += u->vol.block) {
 		int r = udf_read_descriptor(u, at, UDF_TAG_ALLOCATION, buf, NULL, e);
 		if (r < 0)
 			return r;

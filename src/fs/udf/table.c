@@ -9,6 +9,8 @@ enum {
 	SPARE_SIZE = 8,
 	SPARE_UNUSED = 0xfffffff0,   /* from here on: not in use, or defective itself */
 	VAT_SEARCH_BLOCKS = 4096,    /* from the device's end towards its beginning */
+	VAT_TRIES_MAX = 16,          /* of what could be tables there */
+	ICB_FILE_TYPE = 27,
 	VAT_TAIL = 36,               /* UDF 1.50: identifier and previous table, behind the entries */
 	VAT_HEADER_MIN = 152,        /* 2.00 and later: in front of them */
 };
@@ -133,22 +135,32 @@ static bool looks_like_entry(const uint8_t *p)
 	return get_le16(p) == UDF_TAG_FILE_ENTRY || get_le16(p) == UDF_TAG_EXTENDED_ENTRY;
 }
 
+/* That of a table, and not of one of the many files around it? */
+static bool looks_like_vat(const uint8_t *p)
+{
+	return p[ICB_FILE_TYPE] == UDF_TYPE_VAT || p[ICB_FILE_TYPE] == UDF_TYPE_UNSPECIFIED;
+}
+
 /* The table is written last: its entry is the last block that was recorded. An image may have more behind it. */
 static int find_vat(struct udf *u, struct udf_part *p, struct err *e)
 {
 	const struct udf_part *base = &u->vol.part[p->base];
 	uint32_t block = u->vol.block;
 	uint64_t end = min_u64(base->start + base->blocks, u->fs.blk->size / block);
+	unsigned tries = 0;
 	bool passed = false;
-	for (unsigned i = 0; i < VAT_SEARCH_BLOCKS && end > base->start; i++) {
+	for (unsigned i = 0; i < VAT_SEARCH_BLOCKS && tries < VAT_TRIES_MAX && end > base->start; i++) {
 		end--;
-		uint8_t head[UDF_TAG_SIZE];
+		uint8_t head[ICB_FILE_TYPE + 1];
 		int r = blk_read(u->fs.blk, end * block, head, sizeof(head), e);
 		if (r < 0)
 			return r;
 		if (!looks_like_entry(head))
 			continue;
-		r = try_vat(u, p, (uint32_t)(end - base->start), e);
+		if (looks_like_vat(head)) {
+			tries++;
+			r = try_vat(u, p, (uint32_t)(end - base->start), e);
+		}
 		if (r > 0 && passed)
 			fs_warn(&u->fs, "the UDF disc's last virtual allocation table is damaged or was not written: its "
 			                "state is that of an earlier one");

@@ -34,7 +34,7 @@ enum {
 	UDF_FID_SIZE_MAX = 4096,     /* UDF 2.3.4: at most a block */
 	UDF_NAME_BYTES = 254,        /* of a name in CS0, without the compression ID */
 	UDF_EXTENTS_MAX = 1 << 20,   /* of one file, after neighbours are joined */
-	UDF_CONTINUATIONS_MAX = 1 << 16,     /* allocation extent descriptors of one file */
+	UDF_CONTINUATION_BYTES_MAX = 32 << 20,       /* of one file's allocation extent descriptors, their whole blocks */
 	UDF_STRATEGY_STEPS_MAX = 1024,       /* entries of an ICB hierarchy followed */
 };
 
