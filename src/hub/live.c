@@ -114,6 +114,34 @@ int live_not_mounted(struct err *e, const char *id)
 	return err_set(e, ERR_MOUNT_NOT_FOUND, "hub", "there is no mount %.64s; it may have been closed or have expired", id);
 }
 
+/* May the mount be used, as its row has it? */
+static int check_open(struct hub *h, const char *id, struct catalog_mount **ret, struct err *e)
+{
+	CLEANUP(free_ptr) struct catalog_mount *row = NULL;
+	int r = catalog_mount_get(h->catalog, id, &row, e);
+	if (r < 0)
+		return r;
+	if (!live_is_open(row) || (row->expires_at > 0 && row->expires_at <= hub_now_us()))
+		return live_not_mounted(e, id);
+	if (ret)
+		*ret = STEAL(row);
+	return 0;
+}
+
+/* Who closes a mount changes its row first and then looks for its entry. An entry made meanwhile, of what the row said before,
+ * goes again. */
+static int confirm(struct hub *h, struct live *l, struct err *e)
+{
+	int r = check_open(h, l->id, NULL, e);
+	if (r == 0)
+		return 0;
+	struct live *listed = live_take_out(h, l->id);
+	if (listed)
+		live_unref(h, listed);
+	live_unref(h, l);
+	return r;
+}
+
 /* The entry for a mounted row, made where there is none; with a reference for the caller. */
 static int live_get(struct hub *h, const char *id, struct live **ret, struct err *e)
 {
@@ -127,11 +155,9 @@ static int live_get(struct hub *h, const char *id, struct live **ret, struct err
 		return 0;
 	}
 	CLEANUP(free_ptr) struct catalog_mount *row = NULL;
-	int r = catalog_mount_get(h->catalog, id, &row, e);
+	int r = check_open(h, id, &row, e);
 	if (r < 0)
 		return r;
-	if (!live_is_open(row) || (row->expires_at > 0 && row->expires_at <= hub_now_us()))
-		return live_not_mounted(e, id);
 	struct live *fresh;
 	r = live_new(h, row, &fresh, e);
 	if (r < 0)
@@ -147,8 +173,11 @@ static int live_get(struct hub *h, const char *id, struct live **ret, struct err
 	pthread_mutex_unlock(&h->lock);
 	if (l)
 		live_free(fresh);
-	*ret = l ? l : fresh;
-	return 0;
+	else
+		r = confirm(h, fresh, e);
+	if (r == 0)
+		*ret = l ? l : fresh;
+	return r;
 }
 
 /* --- workers of live entries ---------------------------------------------------------------------- */

@@ -212,6 +212,45 @@ static void test_idle_worker(void **state)
 	assert_int_equal(fixture_workers(), 1);
 }
 
+enum { WAKERS = 8 };
+
+static pthread_barrier_t together;
+
+static void *wake_thread(void *arg)
+{
+	(void)arg;
+	struct err e = ERR_INIT;
+	struct hub_use *u = NULL;
+	(void)pthread_barrier_wait(&together);
+	if (hub_use(hub, id, &u, &e) == 0)
+		hub_use_release(u);
+	return NULL;
+}
+
+/* A mount whose worker sleeps is woken up just while it is being unmounted: it is unmounted all the same. */
+static void test_unmount_while_waking_up(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 12; round++) {
+		pthread_t t[WAKERS];
+		struct err e = ERR_INIT;
+		struct hub_use *u;
+		fixture_mount("full", id);
+		fixture_restart();
+		assert_int_equal(pthread_barrier_init(&together, NULL, WAKERS + 1), 0);
+		for (unsigned i = 0; i < WAKERS; i++)
+			assert_int_equal(pthread_create(&t[i], NULL, wake_thread, NULL), 0);
+		(void)pthread_barrier_wait(&together);
+		(void)usleep(round * 20);
+		assert_ok(hub_unmount(hub, id, &e), &e);
+		for (unsigned i = 0; i < WAKERS; i++)
+			(void)pthread_join(t[i], NULL);
+		(void)pthread_barrier_destroy(&together);
+		assert_int_equal(hub_use(hub, id, &u, &e), ERR_MOUNT_NOT_FOUND);
+		assert_int_equal(fixture_workers(), 0);
+	}
+}
+
 static int kill_worker(struct err *e)
 {
 	CLEANUP(hub_use_release_p) struct hub_use *u = NULL;
@@ -494,6 +533,7 @@ int main(void)
 		TEST(test_mount, 0),       TEST(test_unknown, 0),      TEST(test_no_slot, TWO),
 		TEST(test_bad_images, 0),  TEST(test_not_an_image, 0), TEST(test_expiry, EXPIRES),
 		TEST(test_expired_is_no_obstacle, SHORT_SLOT),         TEST(test_idle_worker, IDLE),
+		TEST(test_unmount_while_waking_up, 0),
 		TEST(test_crash_loop, 0),  TEST(test_restart, 0),      TEST(test_mounts_at_once, 0),
 		TEST(test_storm, IDLE),    TEST(test_long_chain, 0),   TEST(test_many_mounts, 0),
 		TEST(test_full_disk, 0),   TEST(test_selection, 0),
