@@ -173,8 +173,8 @@ hub_start
 is "mounts survive kill -9" "$(api "/restore/$M/files?path=/home" | jq .total_count)" 2
 is "one worker runs" "$(workers)" 1
 # A copy of the host's mounts would keep each of them busy after the host has unmounted it.
-W=$(ps -o pid=,comm= --ppid "$HUB" | awk '$2 ~ /sendense-worker/ { print $1 }')
-if NS=$(readlink "/proc/$W/ns/mnt") && [ -n "$NS" ]; then
+PID=$(ps -o pid=,comm= --ppid "$HUB" | awk '$2 ~ /sendense-worker/ { print $1 }')
+if NS=$(readlink "/proc/$PID/ns/mnt") && [ -n "$NS" ]; then
 	is "a worker keeps no mount of the host" "$NS" "$(readlink /proc/self/ns/mnt)"
 else
 	skip "a worker keeps no mount of the host" "this user may not see its namespaces"
