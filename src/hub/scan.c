@@ -51,18 +51,29 @@ static int inspect_foreign(struct scanning *sc, int fd, const char *name, struct
 	return r;
 }
 
-static int inspect(void *arg, int fd, const char *name, struct scan_image_info *ret, struct err *e)
+static int inspect_once(struct scanning *sc, int fd, const char *name, struct wire_layer *info, struct scan_image_info *ret,
+                        struct err *e)
 {
-	struct scanning *sc = arg;
 	struct session_options opt;
 	hub_session_options(sc->hub, &opt);
 	CLEANUP(session_close_p) struct session *s = NULL;
-	struct wire_layer info;
 	int r = session_start(&opt, &s, e);
 	if (r == 0)
-		r = session_layer(s, 0, fd, hub_format_by_name(name), &info, e);
-	if (r == 0 && info.foreign)
-		r = inspect_foreign(sc, fd, name, &info, ret, e);
+		r = session_layer(s, 0, fd, hub_format_by_name(name), info, e);
+	if (r == 0 && info->foreign)
+		r = inspect_foreign(sc, fd, name, info, ret, e);
+	return r;
+}
+
+static int inspect(void *arg, int fd, const char *name, struct scan_image_info *ret, struct err *e)
+{
+	struct wire_layer info;
+	int r = inspect_once(arg, fd, name, &info, ret, e);
+	/* An image that kills its worker kills the next one, too; somebody else's kill comes once. */
+	if (r == ERR_WORKER_DIED && !ret->extents) {
+		err_clear(e);
+		r = inspect_once(arg, fd, name, &info, ret, e);
+	}
 	/* An image that kills its worker is a bad image, not a bad hub. */
 	if (r == ERR_WORKER_DIED || r == ERR_WORKER_PROTOCOL || r == ERR_TIMEOUT)
 		e->code = r = ERR_IMAGE_CORRUPT;
@@ -97,14 +108,42 @@ static bool id_taken(void *arg, const char *id)
 	       strcmp(b->repository_id, sc->repository_id) != 0;
 }
 
+static bool taken(const struct catalog_disk *known, const struct catalog_disk *disks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (disks[i].disk_index == known->disk_index || strcmp(disks[i].qcow2_path, known->qcow2_path) == 0)
+			return true;
+	return false;
+}
+
+/* A disk that a scan before this one registered, and whose file is still there, stays, though its image could not be read this time:
+ * its worker may have been killed, its server been away. Forgetting it would end its mounts. */
+static void keep_known(struct scanning *sc, const struct catalog_disk_list *known, struct catalog_disk *disks, size_t *count)
+{
+	for (size_t i = 0; i < known->count && *count < CATALOG_DISKS_MAX; i++) {
+		struct err ignored = ERR_INIT;
+		CLEANUP(fd_close) int fd = -1;
+		if (!taken(known->items[i], disks, *count) &&
+		    repository_open_file(sc->repo, known->items[i]->qcow2_path, &fd, &ignored) == 0)
+			disks[(*count)++] = *known->items[i];
+	}
+}
+
 static int register_point(struct scanning *sc, const struct scan_point *p, bool *ret_created, struct err *e)
 {
 	/* Without a context id the catalog takes the VM of that name in this repository. */
 	struct catalog_vm vm = {.context_id = p->vm_context_id, .vm_name = p->vm_name, .repository_id = sc->repository_id};
 	int64_t total = 0;
-	CLEANUP(free_ptr) struct catalog_disk *disks = calloc(p->disk_count, sizeof(*disks));
+	CLEANUP(free_ptr) struct catalog_disk *disks = calloc(CATALOG_DISKS_MAX + p->disk_count, sizeof(*disks));
+	CLEANUP(catalog_disk_list_free) struct catalog_disk_list known = {0};
 	if (!disks)
 		return err_no_memory(e, "hub");
+	int r = catalog_disk_list(sc->hub->catalog, p->backup_id, &known, e);
+	if (r == ERR_BACKUP_NOT_FOUND)
+		err_clear(e);
+	else if (r < 0)
+		return r;
+	size_t count = p->disk_count;
 	for (size_t i = 0; i < p->disk_count; i++) {
 		const struct scan_disk *d = &p->disks[i];
 		disks[i] = (struct catalog_disk){
@@ -121,6 +160,7 @@ static int register_point(struct scanning *sc, const struct scan_point *p, bool 
 		};
 		total += d->stored_bytes;
 	}
+	keep_known(sc, &known, disks, &count);
 	struct catalog_backup backup = {
 		.id = p->backup_id,
 		.backup_type = p->incremental ? CATALOG_BACKUP_INCREMENTAL : CATALOG_BACKUP_FULL,
@@ -132,7 +172,7 @@ static int register_point(struct scanning *sc, const struct scan_point *p, bool 
 		.started_at = p->created_at,
 		.completed_at = p->completed_at,
 	};
-	return catalog_register_restore_point(sc->hub->catalog, &vm, &backup, disks, p->disk_count, ret_created, e);
+	return catalog_register_restore_point(sc->hub->catalog, &vm, &backup, disks, count, ret_created, e);
 }
 
 void hub_scan_free(struct hub_scan *s)

@@ -163,6 +163,15 @@ is "case is Windows' own" "$(api "/restore/$W/download?path=/users/MARIA/documen
 W1=$(mount backup-winsrv01-1700176400 1)
 is "the second disk" "$(api "/restore/$W1/files?path=/SQLData" | jq -r '[.files[].name] | join(",")')" 'log-1.ldf,log-2.ldf,master.mdf'
 
+# --- a scan that cannot read an image it knows: nothing is forgotten, no mount ends ---
+F=$T/repo/winsrv01/disk-1/backup-winsrv01-1700176400.qcow2
+mv "$F" "$T/aside" && head -c 100000 /dev/urandom >"$F"
+is "a scan finds a damaged image" "$(api "/repositories/$R/scan" -X POST | jq '.orphans | length')" 1
+is "its disk is kept" "$(api /backups/backup-winsrv01-1700176400/disks | jq .count)" 2
+is "and its mount, too" "$(api "/restore/$W1" >/dev/null; status)" 200
+mv "$T/aside" "$F"
+is "as if nothing had been" "$(api "/repositories/$R/scan" -X POST | jq -c '[.created, (.orphans | length)]')" '[0,0]'
+
 # --- restart, kill -9, unmount ---
 hub_stop; is "SIGTERM stops cleanly" $? 0
 hub_start
