@@ -82,7 +82,7 @@ differential: build
 bench:
 	@tools/install-deps build demo bench
 	@[ -e build-bench/build.ninja ] || meson setup build-bench --buildtype=debugoptimized >/dev/null
-	@ninja -C build-bench --quiet $(addprefix src/cmd/,$(PROGRAMS)) tests/image/chain-dump tests/bench/bench-load tests/bench/bench-run
+	@ninja -C build-bench --quiet $(addprefix src/cmd/,$(PROGRAMS)) tests/bench/bench-load tests/bench/bench-run
 	@python3 -B tools/bench --build "$(CURDIR)/build-bench" --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY)) $(if $(FS),--fs $(FS)) \
 		$(if $(BENCH_DIR),--folder "$(BENCH_DIR)") \
 		$(if $(QUICK),--quick,--page docs/benchmarks.md --json docs/benchmarks.json)
