@@ -6,7 +6,7 @@
 # make test-asan, test-tsan    the same tests under sanitizers
 # make differential ROUNDS=5    readers against the kernel, ntfs-3g, mtools, qemu-img on random data
 # make bench      measures us and our peers, writes docs/benchmarks.md; ONLY=list,tar/ext4 ROUNDS=5 FS=ext4,ntfs QUICK=1 BENCH_DIR=
-# make fuzz       every fuzz target for FUZZ_SECONDS (60) each
+# make fuzz       every fuzz target for FUZZ_SECONDS (60) each; ENGINE=afl takes AFL++ in place of libFuzzer
 # make soak       mixed load for SOAK_SECONDS (3600): memory, descriptors, processes flat, every answer right
 # make clean
 
@@ -89,7 +89,7 @@ bench:
 
 fuzz:
 	@tools/install-deps build fuzz
-	@tools/fuzz $(FUZZ_SECONDS)
+	@ENGINE=$(or $(ENGINE),libfuzzer) tools/fuzz $(FUZZ_SECONDS)
 
 soak: build
 	@tools/install-deps demo test
@@ -102,4 +102,4 @@ install: build
 		cp -R web/dist/. "$(DESTDIR)$(PREFIX)/share/sendense/web/"; }
 
 clean:
-	@rm -rf build build-asan build-tsan build-fuzz build-bench
+	@rm -rf build build-asan build-tsan build-fuzz build-afl build-bench
