@@ -1,14 +1,14 @@
-/* $LogFile: the log of NTFS. Two layers: LFS, a ring of pages that holds records ("RSTR", "RCRD" pages), and the records
- * NTFS writes there (fs/ntfs/logop.h). Versions 1.1 (up to Windows 7, and every clean volume) and 2.0 (Windows 8 on).
+/* $LogFile: the log of NTFS. Two layers: LFS, a ring of pages that holds records ("RSTR" and "RCRD" pages), and the
+ * records NTFS writes there (logop.h). Versions 1.1 (up to Windows 7, and every clean volume) and 2.0 (Windows 8 on).
  *
  *	1.1  page 0, 1: restart pages   2, 3: copies of the page being filled          from 4: the ring
  *	2.0  page 0, 1: restart pages   2 … 33: copies of the pages last written       from 34: the ring
  *
  * A log sequence number (LSN) is an offset into the log in units of 8 bytes, above it the count of times round.
  *
- *	logfile.c  is there work?       logpage.c  pages, records      logtable.c  the checkpoint's tables
- *	logwalk.c  the three passes     logop.c    one operation       lograw.c    where it applies
- *	logrec.c   on an MFT record     logindex.c on index entries
+ *	logfile.c  is there work?       logpage.c   pages, records      logtable.c  the checkpoint's tables
+ *	logwalk.c  the three passes     logop.c     one operation       lograw.c    where it applies
+ *	logrec.c   on an MFT record     logindex.c  on index entries
  *
  * Everything is written to an overlay. What is not understood ends the replay, ERR_FILE_CORRUPT, and the overlay goes.
  */

@@ -123,8 +123,8 @@ int ntfs_recover(struct ntfs *ntfs, struct err *e)
 	}
 	if (r < 0)
 		fs_warn(&ntfs->fs,
-		        "the volume was not shut down properly and $LogFile was not replayed: the newest changes may be "
-		                   "incomplete (%s)",
+		        "the volume was not shut down properly and $LogFile was not replayed: the newest changes may "
+		                   "be incomplete (%s)",
 		        why.msg);
 	uint16_t flags = 0;
 	if (!read_flags(ntfs, &flags))

@@ -1,5 +1,5 @@
-/* Changes of index entries, in a root or in a block. Both have a header (0 first entry, 4 bytes in use, 8 room, counted from the
- * header) and entries (8 length, 10 length of the key, 12 flags; the key from 16). */
+/* Changes of index entries, in a root or in a block. Both have a header (0 first entry, 4 bytes in use, 8 room, counted
+ * from the header) and entries (8 length, 10 length of the key, 12 flags; the key from 16). */
 #include "fs/ntfs/logop.h"
 
 #include <inttypes.h>
@@ -56,7 +56,8 @@ static size_t new_entry(const struct log_part *part)
 	if (part->len < ENTRY_MIN)
 		return 0;
 	size_t len = get_le16(part->data + 8);
-	return len >= ENTRY_MIN && len % 8 == 0 && len <= part->len && !(get_le16(part->data + 12) & ENTRY_LAST) ? len : 0;
+	bool last = get_le16(part->data + 12) & ENTRY_LAST;
+	return len >= ENTRY_MIN && len % 8 == 0 && len <= part->len && !last ? len : 0;
 }
 
 static void insert(struct index *ix, size_t at, const uint8_t *entry, size_t len)

@@ -109,7 +109,7 @@ static void protect(struct log_block *b)
 	}
 }
 
-/* Was the block written after this change? A block newer than the whole log contradicts it: the log goes to disk first. */
+/* Was the block written after this change? The log goes to disk first: a block newer than all of it contradicts it. */
 static int is_newer(struct log *l, const struct log_block *b, const struct log_op *op, bool undo, struct err *e)
 {
 	uint64_t lsn = get_le64(b->p + 8);
@@ -118,7 +118,8 @@ static int is_newer(struct log *l, const struct log_block *b, const struct log_o
 	return !undo && lsn >= op->lsn;
 }
 
-static int block_write(struct log *l, struct log_block *b, const struct log_op *op, uint64_t pos, bool undo, struct err *e)
+static int block_write(struct log *l, struct log_block *b, const struct log_op *op, uint64_t pos, bool undo,
+                       struct err *e)
 {
 	size_t at = get_le16(b->p + 4), count = get_le16(b->p + 6);
 	if (count != b->size / NTFS_STRIDE + 1 || at % 2 != 0 || at < 8 || at + 2 * count > NTFS_STRIDE - 2)
@@ -272,7 +273,7 @@ int log_op_apply(struct log *l, const struct log_op *op, const struct log_part *
 {
 	const struct log_attr *a = log_attr_at(l, op->target);
 	if (!a || !a->used)
-		return log_bad(e, "record %" PRIu64 " of $LogFile changes an attribute that is not in its table", op->lsn);
+		return log_bad(e, "record %" PRIu64 " of $LogFile changes an attribute that is not open", op->lsn);
 	switch (log_op_kind(part->code)) {
 	case LOG_KIND_RECORD:
 		if (a->type != NTFS_AT_DATA || ntfs_ref_no(a->ref) != NTFS_MFT_NO)
@@ -285,7 +286,9 @@ int log_op_apply(struct log *l, const struct log_op *op, const struct log_part *
 	case LOG_KIND_RAW:
 		if (part->code != LOG_UPDATE_NONRESIDENT)
 			return raw_bits(l, op, part, e);
-		return a->type == NTFS_AT_INDEX_ALLOCATION ? raw_index(l, a, op, part, undo, e) : raw_update(l, op, part, e);
+		if (a->type == NTFS_AT_INDEX_ALLOCATION)
+			return raw_index(l, a, op, part, undo, e);
+		return raw_update(l, op, part, e);
 	case LOG_KIND_NONE:
 	case LOG_KIND_UNKNOWN:
 		break;

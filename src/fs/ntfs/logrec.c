@@ -1,13 +1,14 @@
-/* Changes of an MFT record. Offsets: of a record's header 0x12 links, 0x14 first attribute, 0x16 flags, 0x18 bytes in use, 0x1C bytes in
- * all, 0x28 next instance; of an attribute 4 length, 8 non-resident, 14 instance; resident 0x10 length of the value, 0x14 its
- * offset, 0x16 indexed; non-resident 0x10 and 0x18 the VCNs, 0x20 the run list, 0x28 the sizes. */
+/* Changes of an MFT record. Offsets: of a record's header 0x10 sequence number, 0x12 links, 0x14 first attribute, 0x16
+ * flags, 0x18 bytes in use, 0x1C bytes in all, 0x28 next instance; of an attribute 4 length, 8 non-resident, 14
+ * instance; resident 0x10 length of the value, 0x14 its offset, 0x16 indexed; non-resident 0x10 and 0x18 the VCNs, 0x20
+ * the run list, 0x28 the sizes. */
 #include "fs/ntfs/logop.h"
 
 #include <inttypes.h>
 
 enum {
 	RECORD_USED = 0x18,
-	RECORD_HEADER = 0x30,
+	RECORD_FIRST_MIN = 42,
 	ATTR_END = 0xFFFFFFFF,
 	ATTR_MIN = 0x18,
 	ATTR_NONRESIDENT_MIN = 0x40,
@@ -59,7 +60,8 @@ static bool is_attr(const struct log_block *b, size_t at)
 bool log_mft_sound(const struct log_block *b)
 {
 	size_t used = get_le32(b->p + RECORD_USED), at = get_le16(b->p + 0x14);
-	if (used > b->size || used % 8 != 0 || at < RECORD_HEADER - 6 || at % 8 != 0 || get_le32(b->p + 0x1C) != b->size)
+	if (used > b->size || used % 8 != 0 || at < RECORD_FIRST_MIN || at % 8 != 0 ||
+	    get_le32(b->p + 0x1C) != b->size)
 		return false;
 	while (range_inside(at, 8, used)) {
 		size_t end = attr_end(b, at, used);

@@ -1,6 +1,6 @@
-/* The checkpoint: a record that tells where in the log the tables of open attributes, transactions and dirty pages were put. A
- * table has a header (bytes an entry, entries) and entries, which are in use when their first word is all ones; they are
- * named by their offset in the table. Version 0 has the layout of 32-bit Windows. */
+/* The checkpoint: a record that tells where in the log the tables of open attributes, transactions and dirty pages were
+ * put. A table has a header (bytes an entry, entries) and entries, which are in use when their first word is all ones;
+ * they are named by their offset in the table. Version 0 has the layout of 32-bit Windows. */
 #include "fs/ntfs/logop.h"
 
 #include <inttypes.h>

@@ -1,6 +1,6 @@
-/* The three passes. Analysis, from the checkpoint to the end: which clusters may miss changes, where they lie by now, which
- * transactions were not finished. Redo, from the oldest change that may be missing: everything again, in order. Undo: what
- * unfinished transactions did, backwards. */
+/* The three passes. Analysis, from the checkpoint to the end: which clusters may miss changes, where they lie by now,
+ * which transactions were not finished. Redo, from the oldest change that may be missing: everything again, in order.
+ * Undo: what unfinished transactions did, backwards. */
 #include "fs/ntfs/logop.h"
 
 #include "blk/overlay.h"
