@@ -1,7 +1,7 @@
 #!/bin/bash
 # btrfs against the kernel's own mount: trees made under many options. Needs root and loop mounts.
 # SENDENSE_BTRFS_SEED=N makes other contents.
-# Mounts of our own: who copies the namespace while one is there (the sandbox of a worker) would hold it, and what is behind it unwritten.
+# Mounts of our own: whoever copies the namespace while one is there would hold it, and what is behind it unwritten.
 [ -n "$OWN_MOUNTS" ] || ! unshare -m true 2>/dev/null || OWN_MOUNTS=1 exec unshare -m "$0" "$@"
 . "$SENDENSE_SRC/tests/tap.sh"
 here=$SENDENSE_SRC/tests/fs dump=$SENDENSE_BUILD/tests/fs/fsdump check=$SENDENSE_BUILD/tests/fs/fscheck

@@ -1,6 +1,8 @@
 #!/bin/bash
 # Filesystems copied while they are mounted and full of transactions: what we read in the copy must be what the kernel
 # reads in it after its own recovery. SENDENSE_EXT_SEED=N makes other histories.
+# Mounts of our own: whoever copies the namespace while one is there would hold it, and what is behind it unwritten.
+[ -n "${OWN_MOUNTS:-}" ] || ! unshare -m true 2>/dev/null || OWN_MOUNTS=1 exec unshare -m "$0" "$@"
 . "$SENDENSE_SRC/tests/tap.sh"
 here=$SENDENSE_SRC/tests/fs dump=$SENDENSE_BUILD/tests/fs/fsdump check=$SENDENSE_BUILD/tests/fs/fscheck
 PATH=$PATH:/sbin:/usr/sbin

@@ -3,6 +3,8 @@
 # kernels refuse, made from a prototype file; dirty ones, copied while they were written, against the kernel's own recovery;
 # and images made by others. SEED and ROUNDS (0: the fixed set only) add random ones.
 set -u
+# Mounts of our own: whoever copies the namespace while one is there would hold it, and what is behind it unwritten.
+[ -n "${OWN_MOUNTS:-}" ] || ! unshare -m true 2>/dev/null || OWN_MOUNTS=1 exec unshare -m "$0" "$@"
 . "$SENDENSE_SRC/tests/tap.sh"
 export TZ=UTC LC_ALL=C.UTF-8
 PATH=$PATH:/usr/sbin:/sbin
