@@ -30,7 +30,7 @@ enum {
 };
 
 static const uint64_t log_size_max = (uint64_t)4 << 30;
-static const uint64_t log_work_max = (uint64_t)1 << 30;       /* steps through the table of dirty clusters */
+static const uint64_t log_work_max = (uint64_t)1 << 30;
 static const uint64_t log_overlay_max = (uint64_t)128 << 20;
 
 struct log_restart {                     /* what the newer restart page says */
@@ -140,6 +140,9 @@ void log_tables_free(struct log *l);
 
 /* --- logwalk.c ------------------------------------------------------------------------------------- */
 
+/* Counts work that a short record can ask for: steps through the table of dirty clusters, bytes of bitmaps. ERR_LIMIT
+ * beyond log_work_max. */
+int log_spend(struct log *l, uint64_t steps, struct err *e);
 /* Analysis, redo, undo, into l->overlay. */
 int log_replay(struct log *l, struct err *e);
 

@@ -241,6 +241,13 @@ static int raw_update(struct log *l, const struct log_op *op, const struct log_p
 	return 0;
 }
 
+/* Bits [from, to) of a byte. */
+static void put_bits(uint8_t *p, unsigned from, unsigned to, bool on)
+{
+	uint8_t mask = (uint8_t)((0xFFu << from) & (0xFFu >> (8 - to)));
+	*p = on ? *p | mask : (uint8_t)(*p & ~mask);
+}
+
 static int raw_bits(struct log *l, const struct log_op *op, const struct log_part *part, struct err *e)
 {
 	if (part->len < 8)
@@ -250,6 +257,9 @@ static int raw_bits(struct log *l, const struct log_op *op, const struct log_par
 	/* So many bits the named clusters hold. */
 	if (end > (uint64_t)op->lcn_count * l->ntfs->boot.cluster_size * 8)
 		return bad_place(op, e);
+	int spent = log_spend(l, (end - bit) / 8, e);
+	if (spent < 0)
+		return spent;
 	while (bit < end) {
 		uint8_t p[NTFS_STRIDE];
 		uint64_t first = bit / 8, last = (end + 7) / 8;
@@ -257,11 +267,9 @@ static int raw_bits(struct log *l, const struct log_op *op, const struct log_par
 		int r = log_raw_read(l, op, pos + first, p, n, e);
 		if (r <= 0)
 			return r;
-		for (; bit < end && bit / 8 < first + n; bit++) {
-			uint8_t mask = (uint8_t)(1u << bit % 8);
-			p[bit / 8 - first] = part->code == LOG_SET_BITS ? p[bit / 8 - first] | mask :
-			                                                  (uint8_t)(p[bit / 8 - first] & ~mask);
-		}
+		for (; bit < end && bit / 8 < first + n; bit = (bit / 8 + 1) * 8)
+			put_bits(&p[bit / 8 - first], (unsigned)(bit % 8), (unsigned)min_u64(end - bit / 8 * 8, 8),
+			         part->code == LOG_SET_BITS);
 		r = log_raw_write(l, op, pos + first, p, n, e);
 		if (r < 0)
 			return r;

@@ -31,6 +31,12 @@ static int each_record(struct log *l, uint64_t lsn, record_fn *fn, struct err *e
 	return r;
 }
 
+int log_spend(struct log *l, uint64_t steps, struct err *e)
+{
+	l->work += steps;
+	return l->work > log_work_max ? err_set(e, ERR_LIMIT, "ntfs", "$LogFile takes too long to analyse") : 0;
+}
+
 /* --- analysis -------------------------------------------------------------------------------------- */
 
 static int note_clusters(struct log *l, const struct log_op *op, struct err *e)
@@ -45,19 +51,12 @@ static int note_clusters(struct log *l, const struct log_op *op, struct err *e)
 	return 0;
 }
 
-/* A hostile log could have the whole table gone through for each of its records. */
-static int spend(struct log *l, uint64_t steps, struct err *e)
-{
-	l->work += steps;
-	return l->work > log_work_max ? err_set(e, ERR_LIMIT, "ntfs", "$LogFile takes too long to analyse") : 0;
-}
-
 /* Clusters that were given back: they may hold another file's data by now. */
 static int note_deleted(struct log *l, const struct log_op *op, struct err *e)
 {
 	if (!op->redo.data)
 		return log_bad(e, "record %" PRIu64 " of $LogFile lacks its data", op->lsn);
-	int r = spend(l, (uint64_t)(op->redo.len / 16) * l->dirty_slots, e);
+	int r = log_spend(l, (uint64_t)(op->redo.len / 16) * l->dirty_slots, e);
 	if (r < 0)
 		return r;
 	for (uint32_t at = 0; at + 16 <= op->redo.len; at += 16) {
@@ -84,7 +83,7 @@ static int note_open(struct log *l, const struct log_op *op, struct err *e)
 		return 0;
 	/* A slot is used again only when no page of its attribute is dirty any more. */
 	bool again = slot->used && (slot->ref != a.ref || slot->type != a.type);
-	if (again && (r = spend(l, l->dirty_slots, e)) < 0)
+	if (again && (r = log_spend(l, l->dirty_slots, e)) < 0)
 		return r;
 	if (again)
 		for (size_t i = 0; i < l->dirty_slots; i++)
