@@ -1,6 +1,6 @@
 /* The driver's pieces without a volume: run lists, boot sectors, decompressors with the vectors of [MS-XCA] 3. */
 #include "fs/ntfs/decompress.h"
-#include "fs/ntfs/ntfs.h"
+#include "fs/ntfs/logop.h"
 
 #include "test.h"
 
@@ -290,6 +290,82 @@ static void ea_lists(void **state)
 	assert_int_equal(ntfs_ea_next(backwards, 12, &off, &name, &name_len, &value, &value_len, &e), ERR_FILE_CORRUPT);
 }
 
+/* --- operations of the log that the volumes of ntfs_log_test.sh do not need ------------------------- */
+
+/* An index block of one entry (key 4 bytes, data 8 bytes at 24, a child) and the end. */
+static void small_index(uint8_t p[512])
+{
+	memset(p, 0, 512);
+	memcpy(p, "INDX", 4);
+	put_le32(p + 24, 16);                            /* the header: first entry, used, room */
+	put_le32(p + 28, 16 + 40 + 24);
+	put_le32(p + 32, 512 - 24);
+	put_le16(p + 40, 24);                            /* the entry: where its data is, length, key, flags */
+	put_le16(p + 40 + 8, 40);
+	put_le16(p + 40 + 10, 4);
+	put_le16(p + 40 + 12, 1);
+	put_le16(p + 80 + 8, 24);
+	put_le16(p + 80 + 12, 3);
+}
+
+static int do_block(uint8_t p[512], unsigned code, uint16_t off, const void *data, uint32_t len)
+{
+	struct log_block b = {p, 512};
+	struct log_op op = {.attr_off = off};
+	struct log_part part = {code, data, len};
+	struct err e = ERR_INIT;
+	return log_block_apply(&b, &op, &part, &e);
+}
+
+static void log_index_operations(void **state)
+{
+	(void)state;
+	uint8_t p[512], was[512];
+	static const uint8_t eight[] = {1, 2, 3, 4, 5, 6, 7, 8};
+	small_index(p);
+	assert_int_equal(do_block(p, LOG_SET_VCN_BLOCK, 40, eight, 8), 0);
+	assert_memory_equal(p + 40 + 32, eight, 8);
+	assert_int_equal(do_block(p, LOG_SET_VCN_BLOCK, 80, eight, 8), 0);
+	assert_memory_equal(p + 80 + 16, eight, 8);
+	assert_int_equal(do_block(p, LOG_UPDATE_DATA_BLOCK, 40, eight, 8), 0);
+	assert_memory_equal(p + 40 + 24, eight, 8);
+	/* Places that are no entry, data that is too long, the end entry. */
+	memcpy(was, p, sizeof(p));
+	assert_int_equal(do_block(p, LOG_SET_VCN_BLOCK, 48, eight, 8), ERR_FILE_CORRUPT);
+	assert_int_equal(do_block(p, LOG_SET_VCN_BLOCK, 504, eight, 8), ERR_FILE_CORRUPT);
+	assert_int_equal(do_block(p, LOG_SET_VCN_BLOCK, 8, eight, 8), ERR_FILE_CORRUPT);
+	assert_int_equal(do_block(p, LOG_UPDATE_DATA_BLOCK, 40, was, 17), ERR_FILE_CORRUPT);
+	assert_int_equal(do_block(p, LOG_DELETE_ENTRY_BLOCK, 80, NULL, 0), ERR_FILE_CORRUPT);
+	assert_int_equal(do_block(p, LOG_WRITE_END_OF_BLOCK, 80, was, 433), ERR_FILE_CORRUPT);
+	assert_memory_equal(p, was, sizeof(p));
+}
+
+static void log_zero_end(void **state)
+{
+	(void)state;
+	uint8_t p[1024];
+	memset(p, 0xAA, sizeof(p));
+	put_le16(p + 0x14, 56);
+	put_le32(p + 0x18, 64);
+	put_le32(p + 0x1C, 1024);
+	put_le32(p + 56, 0xFFFFFFFF);
+	struct log_block b = {p, sizeof(p)};
+	assert_true(log_mft_sound(&b));
+	struct log_op op = {.record_off = 64};
+	struct log_part part = {LOG_ZERO_END_OF_RECORD, p, 960};
+	struct err e = ERR_INIT;
+	assert_int_equal(log_mft_apply(&b, &op, &part, &e), 0);
+	assert_int_equal(p[63], 0xAA);
+	assert_int_equal(p[64] | p[1023], 0);
+	/* Attributes are not to be wiped, nor what is behind the record. */
+	op.record_off = 56;
+	assert_int_equal(log_mft_apply(&b, &op, &part, &e), ERR_FILE_CORRUPT);
+	err_clear(&e);
+	op.record_off = 72;
+	assert_int_equal(log_mft_apply(&b, &op, &part, &e), ERR_FILE_CORRUPT);
+	assert_int_equal(get_le32(p + 56), 0xFFFFFFFF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +373,8 @@ int main(void)
 		cmocka_unit_test(xpress_refuses), cmocka_unit_test(lzx_stored),          cmocka_unit_test(lzx_stored_at_a_word),
 		cmocka_unit_test(huffman_codes), cmocka_unit_test(runs_of_all_kinds),    cmocka_unit_test(runs_refused),
 		cmocka_unit_test(boot_good),     cmocka_unit_test(boot_bad),             cmocka_unit_test(ea_lists),
+		cmocka_unit_test(log_index_operations),
+		cmocka_unit_test(log_zero_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
