@@ -19,7 +19,6 @@ static void put_disk(struct json *j, const struct catalog_disk *d)
 	json_object_end(j);
 }
 
-/* NULL disks: they could not be asked for, which the caller has answered; an empty list is written as such. */
 static void put_backup(struct json *j, const struct catalog_backup *b, const struct catalog_disk_list *disks)
 {
 	int64_t percent = 0;

@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "base/bytes.h"
+#include "base/path.h"
 #include "base/utf8.h"
 #include "session/view.h"
 
@@ -119,12 +120,8 @@ static int find_file(struct http_request *req, struct buf *bytes, struct buf *st
 	r = describe(f, st, e);
 	session_stat_free(st);
 	f->at.volume = f->volume;
-	size_t len = f->at.len;
-	while (len > 1 && f->at.path[len - 1] == '/')
-		len--;
-	const char *slash = memrchr(f->at.path, '/', len);
-	f->name = slash ? slash + 1 : f->at.path;
-	f->name_len = len - (size_t)(f->name - f->at.path);
+	f->name_len = f->at.len;
+	f->name = path_last(f->at.path, &f->name_len);
 	return r;
 }
 
@@ -218,13 +215,10 @@ static int check_directory(struct session *s, struct session_path at, struct err
 static void name_archive(struct http_response *resp, struct session_path at, const char *format)
 {
 	CLEANUP(buf_free) struct buf name = BUF_INIT(8192);
-	size_t len = at.len;
-	while (len > 1 && at.path[len - 1] == '/')
-		len--;
-	const char *slash = memrchr(at.path, '/', len);
-	size_t n = slash ? len - (size_t)(slash + 1 - at.path) : 0;
+	size_t n = at.len;
+	const char *last = path_last(at.path, &n);
 	if (n > 0)
-		buf_add(&name, slash + 1, n);
+		buf_add(&name, last, n);
 	else
 		buf_adds(&name, "volume");
 	buf_addf(&name, ".%s", format);

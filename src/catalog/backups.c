@@ -109,14 +109,9 @@ static void narrow(struct query *q, const struct catalog_backup_filter *f)
 
 static int list(struct catalog *c, struct query *q, struct catalog_backup_list *ret, struct err *e)
 {
-	catalog_lock(c);
-	sqlite3_stmt *st;
 	void **items;
 	size_t count;
-	int r = query_prepare(q, c, &st, e);
-	if (r >= 0)
-		r = row_list(c, st, &backup_table, &items, &count, e);
-	catalog_unlock(c);
+	int r = query_rows(q, c, &backup_table, &items, &count, e);
 	if (r >= 0)
 		*ret = (struct catalog_backup_list){(struct catalog_backup **)items, count};
 	return r;
@@ -149,13 +144,7 @@ int catalog_backup_count(struct catalog *c, const struct catalog_backup_filter *
 	                             " JOIN vm_backup_contexts v ON v.context_id = j.vm_backup_context_id"
 	                           : "SELECT COUNT(*) FROM backup_jobs j");
 	narrow(&q, f);
-	catalog_lock(c);
-	sqlite3_stmt *st;
-	int r = query_prepare(&q, c, &st, e);
-	if (r >= 0)
-		r = db_int(c, st, 0, ret, e);
-	catalog_unlock(c);
-	return r;
+	return query_count(&q, c, ret, e);
 }
 
 /* Runs an update of one backup, in the transaction at hand. */

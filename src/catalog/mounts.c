@@ -190,14 +190,9 @@ int catalog_mount_list(struct catalog *c, const struct catalog_mount_filter *f, 
 	query_start(&q, SELECT);
 	narrow(&q, f);
 	query_order(&q, " ORDER BY m.created_at, m.id", 0, 0);
-	catalog_lock(c);
-	sqlite3_stmt *st;
 	void **items;
 	size_t count;
-	int r = query_prepare(&q, c, &st, e);
-	if (r >= 0)
-		r = row_list(c, st, &mount_table, &items, &count, e);
-	catalog_unlock(c);
+	int r = query_rows(&q, c, &mount_table, &items, &count, e);
 	if (r >= 0)
 		*ret = (struct catalog_mount_list){(struct catalog_mount **)items, count};
 	return r;
@@ -208,13 +203,7 @@ int catalog_mount_count(struct catalog *c, const struct catalog_mount_filter *f,
 	CLEANUP(query_free) struct query q;
 	query_start(&q, f->backup_id || f->vm_context_id ? "SELECT COUNT(*)" JOINS : "SELECT COUNT(*) FROM restore_mounts m");
 	narrow(&q, f);
-	catalog_lock(c);
-	sqlite3_stmt *st;
-	int r = query_prepare(&q, c, &st, e);
-	if (r >= 0)
-		r = db_int(c, st, 0, ret, e);
-	catalog_unlock(c);
-	return r;
+	return query_count(&q, c, ret, e);
 }
 
 static int change_one(struct catalog *c, sqlite3_stmt *st, struct err *e)

@@ -51,7 +51,8 @@ void query_order(struct query *q, const char *order, int64_t limit, int64_t offs
 	add_value(q, NULL, offset);
 }
 
-int query_prepare(struct query *q, struct catalog *c, sqlite3_stmt **ret, struct err *e)
+/* The statement, bound: the values outlive its last step. */
+static int prepare(struct query *q, struct catalog *c, sqlite3_stmt **ret, struct err *e)
 {
 	for (unsigned i = 0; i < q->count; i++)
 		if (!q->values[i].text && q->values[i].number < 0)
@@ -68,4 +69,26 @@ int query_prepare(struct query *q, struct catalog *c, sqlite3_stmt **ret, struct
 			(void)sqlite3_bind_int64(*ret, (int)i + 1, q->values[i].number);
 	}
 	return 0;
+}
+
+int query_rows(struct query *q, struct catalog *c, const struct table *t, void ***ret_items, size_t *ret_count, struct err *e)
+{
+	sqlite3_stmt *st;
+	catalog_lock(c);
+	int r = prepare(q, c, &st, e);
+	if (r >= 0)
+		r = row_list(c, st, t, ret_items, ret_count, e);
+	catalog_unlock(c);
+	return r;
+}
+
+int query_count(struct query *q, struct catalog *c, int64_t *ret, struct err *e)
+{
+	sqlite3_stmt *st;
+	catalog_lock(c);
+	int r = prepare(q, c, &st, e);
+	if (r >= 0)
+		r = db_int(c, st, 0, ret, e);
+	catalog_unlock(c);
+	return r;
 }

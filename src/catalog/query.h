@@ -3,7 +3,7 @@
 #define CATALOG_QUERY_H
 
 #include "base/buf.h"
-#include "catalog/db.h"
+#include "catalog/rows.h"
 
 enum { QUERY_SQL_MAX = 4096, QUERY_VALUES_MAX = 12 };
 
@@ -28,7 +28,8 @@ void query_number(struct query *q, const char *condition, int64_t number);
 void query_plain(struct query *q, const char *condition);
 /* The order, and limit (0: none) and offset. */
 void query_order(struct query *q, const char *order, int64_t limit, int64_t offset);
-/* The statement, bound: the values outlive its last step. ERR_INVALID: a negative limit or offset. */
-int query_prepare(struct query *q, struct catalog *c, sqlite3_stmt **ret, struct err *e);
+/* Its rows, or the number it selects. ERR_INVALID: a negative limit or offset. */
+int query_rows(struct query *q, struct catalog *c, const struct table *t, void ***ret_items, size_t *ret_count, struct err *e);
+int query_count(struct query *q, struct catalog *c, int64_t *ret, struct err *e);
 
 #endif

@@ -131,14 +131,9 @@ int catalog_vm_list(struct catalog *c, const struct catalog_vm_filter *f, struct
 	query_start(&q, SELECT);
 	narrow(&q, f);
 	query_order(&q, " ORDER BY v.vm_name, v.context_id", f->limit, f->offset);
-	catalog_lock(c);
-	sqlite3_stmt *st;
 	void **items;
 	size_t count;
-	int r = query_prepare(&q, c, &st, e);
-	if (r >= 0)
-		r = row_list(c, st, &vm_table, &items, &count, e);
-	catalog_unlock(c);
+	int r = query_rows(&q, c, &vm_table, &items, &count, e);
 	if (r >= 0)
 		*ret = (struct catalog_vm_list){(struct catalog_vm **)items, count};
 	return r;
@@ -149,13 +144,7 @@ int catalog_vm_count(struct catalog *c, const struct catalog_vm_filter *f, int64
 	CLEANUP(query_free) struct query q;
 	query_start(&q, "SELECT COUNT(*) FROM vm_backup_contexts v");
 	narrow(&q, f);
-	catalog_lock(c);
-	sqlite3_stmt *st;
-	int r = query_prepare(&q, c, &st, e);
-	if (r >= 0)
-		r = db_int(c, st, 0, ret, e);
-	catalog_unlock(c);
-	return r;
+	return query_count(&q, c, ret, e);
 }
 
 static int delete_one(struct catalog *c, const char *context_id, struct err *e)

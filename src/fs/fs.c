@@ -36,6 +36,14 @@ enum fs_type fs_type_from_mode(uint32_t mode)
 	}
 }
 
+enum fs_type fs_type_from_ftype(uint8_t ftype)
+{
+	static const enum fs_type types[] = {
+		FS_UNKNOWN, FS_FILE, FS_DIRECTORY, FS_CHAR, FS_BLOCK, FS_FIFO, FS_SOCKET, FS_SYMLINK,
+	};
+	return ftype < sizeof(types) / sizeof(types[0]) ? types[ftype] : FS_UNKNOWN;
+}
+
 /* Every driver call passes here: it succeeded, or it said why. */
 static int checked(int r, const struct err *e)
 {
@@ -257,6 +265,7 @@ int fs_readlink(struct fs *fs, struct fs_id id, struct buf *ret, struct err *e)
 		return r;
 	if (st.type != FS_SYMLINK)
 		return err_set(e, ERR_INVALID, "fs", "this is not a symbolic link");
+	assert(fs->driver->readlink && "a driver that shows links reads them");
 	return checked(fs->driver->readlink(fs, id, ret, e), e);
 }
 

@@ -55,6 +55,9 @@ const char *fs_type_name(enum fs_type t);
 /* From the S_IFMT bits of a Unix mode; FS_UNKNOWN for none of them. */
 enum fs_type fs_type_from_mode(uint32_t mode);
 
+/* From the byte that Linux' own filesystems keep in directory entries; FS_UNKNOWN for none of them. */
+enum fs_type fs_type_from_ftype(uint8_t ftype);
+
 /* Identifies an object of a filesystem for as long as it is open. What the numbers mean is the
  * driver's affair: inode number, MFT record, (subvolume, inode), place of a FAT entry. */
 struct fs_id {
@@ -166,7 +169,7 @@ struct fs_driver {
 	int (*stat)(struct fs *fs, struct fs_id id, struct fs_stat *ret, struct err *e);
 	/* Appends the target. Absolute Windows targets inside this volume are given as "/…" paths; those
 	 * that leave it are given as they stand. */
-	int (*readlink)(struct fs *fs, struct fs_id id, struct buf *ret, struct err *e);
+	int (*readlink)(struct fs *fs, struct fs_id id, struct buf *ret, struct err *e);            /* NULL: no symbolic links */
 	int (*xattrs)(struct fs *fs, struct fs_id id, fs_xattr_fn *fn, void *arg, struct err *e);    /* NULL: none */
 	int (*streams)(struct fs *fs, struct fs_id id, fs_stream_fn *fn, void *arg, struct err *e);  /* NULL: none */
 

@@ -20,6 +20,7 @@ enum {
 	END_WAIT_MS = 5000,
 	EXPLAIN_WAIT_MS = 1000,
 	FILES_ARG_LEN = 16,
+	FIXED_FDS = 5,
 };
 
 static int socket_error(struct err *e)
@@ -64,44 +65,16 @@ struct child_fds {
 	unsigned count;
 };
 
-static int fill_actions(posix_spawn_file_actions_t *fa, const struct child_fds *c, const int *files)
-{
-	int r = posix_spawn_file_actions_addopen(fa, 0, "/dev/null", O_RDONLY, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(fa, 1, "/dev/null", O_WRONLY, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(fa, c->log, 2);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(fa, c->listener, IMAGEHELPER_LISTEN_FD);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(fa, c->control, IMAGEHELPER_CONTROL_FD);
-	for (unsigned i = 0; i < c->count && r == 0; i++)
-		r = posix_spawn_file_actions_adddup2(fa, files[i], IMAGEHELPER_FILE_FD + (int)i);
-	return r;
-}
-
 static int spawn(const char *program, const char *format, const struct child_fds *c, const int *files, pid_t *ret)
 {
-	static char *const empty_env[] = {NULL};
-	char count[FILES_ARG_LEN];
-	(void)snprintf(count, sizeof(count), "%u", c->count);
-	char *const argv[] = {(char *)(uintptr_t)"sendense-imagehelper", (char *)(uintptr_t)format, count, NULL};
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t attr;
-	int r = posix_spawn_file_actions_init(&fa);
-	if (r != 0)
-		return r;
-	r = posix_spawnattr_init(&attr);
-	if (r == 0) {
-		r = fill_actions(&fa, c, files);
-		if (r == 0)
-			r = session_spawn_attributes(&attr);
-		if (r == 0)
-			r = posix_spawn(ret, program, &fa, &attr, argv, empty_env);
-		(void)posix_spawnattr_destroy(&attr);
-	}
-	(void)posix_spawn_file_actions_destroy(&fa);
-	return r;
+	char number[FILES_ARG_LEN];
+	(void)snprintf(number, sizeof(number), "%u", c->count);
+	char *const argv[] = {(char *)(uintptr_t)"sendense-imagehelper", (char *)(uintptr_t)format, number, NULL};
+	struct spawn_fd fds[FIXED_FDS + IMAGEHELPER_FILES_MAX] = {
+		{-1, 0}, {-1, 1}, {c->log, 2}, {c->listener, IMAGEHELPER_LISTEN_FD}, {c->control, IMAGEHELPER_CONTROL_FD}};
+	for (unsigned i = 0; i < c->count; i++)
+		fds[FIXED_FDS + i] = (struct spawn_fd){files[i], IMAGEHELPER_FILE_FD + (int)i};
+	return session_run(program, argv, NULL, fds, FIXED_FDS + c->count, ret);
 }
 
 /* The files again, at high numbers; closed by close_all. */

@@ -71,8 +71,14 @@ uint64_t now_ms(void);
 int session_find_worker(const struct session_options *opt, char *ret, struct err *e);
 int session_spawn(const struct session_options *opt, const char *path, int *ret_sock, pid_t *ret_pid, int *ret_pidfd,
                   struct err *e);
-/* Clean signals and a process group of its own; errno value. */
-int session_spawn_attributes(posix_spawnattr_t *attr);
+/* A descriptor of a child: fd becomes `as`; -1: /dev/null. */
+struct spawn_fd {
+	int fd, as;
+};
+
+/* Starts a program with these descriptors, in this order, clean signals and a process group of its own. envp NULL: an empty one. errno
+ * value. */
+int session_run(const char *program, char *const argv[], char *const envp[], const struct spawn_fd *fds, unsigned count, pid_t *ret);
 
 /* A descriptor that becomes readable when the process ends; -1 and errno. */
 int session_pidfd(pid_t pid);

@@ -15,38 +15,11 @@
 
 enum { ANSWER_HEAD = 8 };
 
-static int fill_actions(posix_spawn_file_actions_t *fa, int sock, int header_fd)
-{
-	int r = posix_spawn_file_actions_adddup2(fa, sock, KEYHELPER_SOCKET_FD);
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(fa, 1, "/dev/null", O_WRONLY, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(fa, 2, "/dev/null", O_WRONLY, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(fa, header_fd, KEYHELPER_HEADER_FD);
-	return r;
-}
-
 static int run(const char *program, int sock, int header_fd, pid_t *ret_pid)
 {
-	static char *const empty_env[] = {NULL};
 	char *const argv[] = {(char *)(uintptr_t)"sendense-keyhelper", NULL};
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t attr;
-	int r = posix_spawn_file_actions_init(&fa);
-	if (r != 0)
-		return r;
-	r = posix_spawnattr_init(&attr);
-	if (r == 0) {
-		r = fill_actions(&fa, sock, header_fd);
-		if (r == 0)
-			r = session_spawn_attributes(&attr);
-		if (r == 0)
-			r = posix_spawn(ret_pid, program, &fa, &attr, argv, empty_env);
-		(void)posix_spawnattr_destroy(&attr);
-	}
-	(void)posix_spawn_file_actions_destroy(&fa);
-	return r;
+	const struct spawn_fd fds[] = {{sock, KEYHELPER_SOCKET_FD}, {-1, 1}, {-1, 2}, {header_fd, KEYHELPER_HEADER_FD}};
+	return session_run(program, argv, NULL, fds, sizeof(fds) / sizeof(fds[0]), ret_pid);
 }
 
 static int broken(struct err *e)

@@ -47,19 +47,17 @@ static int find_worker(const char *name, char *to, size_t size, struct err *e)
 	               "the program %s is not beside this one: install it in the same folder", name);
 }
 
-static int fill_actions(posix_spawn_file_actions_t *fa, int sock, int log_fd)
+static int fill_actions(posix_spawn_file_actions_t *fa, const struct spawn_fd *fds, unsigned count)
 {
-	int r = posix_spawn_file_actions_addopen(fa, 0, "/dev/null", O_RDONLY, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(fa, 1, "/dev/null", O_WRONLY, 0);
-	if (r == 0 && log_fd >= 0)
-		r = posix_spawn_file_actions_adddup2(fa, log_fd, 2);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(fa, sock, WIRE_CONTROL_FD);
+	int r = 0;
+	for (unsigned i = 0; i < count && r == 0; i++)
+		r = fds[i].fd < 0 ? posix_spawn_file_actions_addopen(fa, fds[i].as, "/dev/null", fds[i].as == 0 ? O_RDONLY : O_WRONLY, 0)
+		                  : posix_spawn_file_actions_adddup2(fa, fds[i].fd, fds[i].as);
 	return r;
 }
 
-int session_spawn_attributes(posix_spawnattr_t *attr)
+/* Clean signals and a process group of its own. */
+static int set_attributes(posix_spawnattr_t *attr)
 {
 	sigset_t none, all;
 	(void)sigemptyset(&none);
@@ -75,10 +73,9 @@ int session_spawn_attributes(posix_spawnattr_t *attr)
 	return r;
 }
 
-static int run(const char *path, int sock, int log_fd, pid_t *ret_pid)
+int session_run(const char *program, char *const argv[], char *const envp[], const struct spawn_fd *fds, unsigned count, pid_t *ret)
 {
 	static char *const empty_env[] = {NULL};
-	char *const argv[] = {(char *)(uintptr_t)"sendense-worker", NULL};
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	int r = posix_spawn_file_actions_init(&fa);
@@ -86,15 +83,27 @@ static int run(const char *path, int sock, int log_fd, pid_t *ret_pid)
 		return r;
 	r = posix_spawnattr_init(&attr);
 	if (r == 0) {
-		r = fill_actions(&fa, sock, log_fd);
+		r = fill_actions(&fa, fds, count);
 		if (r == 0)
-			r = session_spawn_attributes(&attr);
+			r = set_attributes(&attr);
 		if (r == 0)
-			r = posix_spawn(ret_pid, path, &fa, &attr, argv, SANITIZED ? environ : empty_env);
+			r = posix_spawn(ret, program, &fa, &attr, argv, envp ? envp : empty_env);
 		(void)posix_spawnattr_destroy(&attr);
 	}
 	(void)posix_spawn_file_actions_destroy(&fa);
 	return r;
+}
+
+static int run(const char *path, int sock, int log_fd, pid_t *ret_pid)
+{
+	char *const argv[] = {(char *)(uintptr_t)"sendense-worker", NULL};
+	struct spawn_fd fds[4] = {{-1, 0}, {-1, 1}};
+	unsigned n = 2;
+	/* Without a log it writes where the hub does. The log goes first: its number may be the control's. */
+	if (log_fd >= 0)
+		fds[n++] = (struct spawn_fd){log_fd, 2};
+	fds[n++] = (struct spawn_fd){sock, WIRE_CONTROL_FD};
+	return session_run(path, argv, SANITIZED ? environ : NULL, fds, n, ret_pid);
 }
 
 struct end_watch {

@@ -17,7 +17,7 @@ static int put_record(struct bulk *o, uint64_t off, uint64_t len, struct err *e)
 	return bulk_write(o, head, sizeof(head), e);
 }
 
-static int copy_out(struct job *j, struct blk *b, uint64_t off, uint64_t len, struct err *e)
+int job_copy_out(struct job *j, struct blk *b, uint64_t off, uint64_t len, struct err *e)
 {
 	while (len > 0) {
 		uint8_t *p;
@@ -49,7 +49,7 @@ static int dump(struct job *j, struct blk *b, struct err *e)
 			uint64_t n = min_u64(RUN_MAX, x.len - done);
 			r = put_record(&j->out, off + done, n, e);
 			if (r == 0)
-				r = copy_out(j, b, off + done, n, e);
+				r = job_copy_out(j, b, off + done, n, e);
 			if (r == 0)
 				job_progress(j, 0, off + done + n, 0);
 		}

@@ -6,6 +6,7 @@
 #include "worker/worker.h"
 
 #include "archive/archive.h"
+#include "base/path.h"
 #include "worker/walk.h"
 
 #include <inttypes.h>
@@ -358,10 +359,9 @@ static int pack_path(struct pack *p, uint32_t volume, const char *path, size_t l
 		note_error(p, text ? text : "?", &why);
 		return 0;
 	}
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	const char *slash = memrchr(path, '/', len);
-	p->strip = slash ? (size_t)(slash - path) + 1 : 0;
+	size_t last_len = len;
+	p->strip = (size_t)(path_last(path, &last_len) - path);
+	len = p->strip + last_len;
 	return walk(p->job, p->fs, id, path, len, false, pack_entry, p, e);
 }
 

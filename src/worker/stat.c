@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 
+#include "base/path.h"
 #include "wire/entry.h"
 
 #include <stdio.h>
@@ -58,11 +59,12 @@ int job_resolve(struct job *j, uint32_t volume, const char *path, size_t len, un
 /* The last component, or "/" for the root. */
 static void last_component(const char *path, size_t len, struct wire_entry *en)
 {
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	const char *slash = memrchr(path, '/', len);
-	en->name = slash && len > 1 ? slash + 1 : path;
-	en->name_len = len - (size_t)(en->name - path);
+	en->name_len = len;
+	en->name = path_last(path, &en->name_len);
+	if (en->name_len == 0) {
+		en->name = "/";
+		en->name_len = 1;
+	}
 	if (en->name_len > ENTRY_NAME_MAX)
 		en->name_len = ENTRY_NAME_MAX;
 }

@@ -18,27 +18,6 @@ static int find_areas(struct job *j, uint32_t volume, struct volume_range areas[
 	return n;
 }
 
-static int send_area(struct job *j, struct blk *b, struct volume_range area, struct err *e)
-{
-	while (area.len > 0) {
-		uint8_t *p;
-		size_t room;
-		int r = bulk_reserve(&j->out, &p, &room, e);
-		if (r < 0)
-			return r;
-		size_t n = (size_t)min_u64(area.len, room);
-		gate_enter(&j->worker->gate);
-		r = blk_read(b, area.off, p, n, e);
-		gate_leave(&j->worker->gate);
-		if (r < 0)
-			return r;
-		bulk_commit(&j->out, n);
-		area.off += n;
-		area.len -= n;
-	}
-	return 0;
-}
-
 /* The stream: u64 size of the container, u32 areas, each u64 offset and u64 length; then their bytes. */
 int job_key_areas(struct job *j, struct err *e)
 {
@@ -63,7 +42,7 @@ int job_key_areas(struct job *j, struct err *e)
 	if (r == 0)
 		r = bulk_write(&j->out, head.data, head.len, e);
 	for (int i = 0; i < n && r == 0; i++)
-		r = send_area(j, b, areas[i], e);
+		r = job_copy_out(j, b, areas[i].off, areas[i].len, e);
 	return r;
 }
 

@@ -270,14 +270,6 @@ static int exfat_lookup(struct fs *fs, struct fs_id dir, const char *name, size_
 	return 0;
 }
 
-static int exfat_readlink(struct fs *fs, struct fs_id id, struct buf *ret, struct err *e)
-{
-	(void)fs;
-	(void)id;
-	(void)ret;
-	return err_set(e, ERR_INVALID, "exfat", "exFAT has no symbolic links");
-}
-
 /* --- files ---------------------------------------------------------------------------------------- */
 
 struct exfat_file {
@@ -337,7 +329,6 @@ const struct fs_driver exfat_driver = {
 	.lookup = exfat_lookup,
 	.readdir = exfat_readdir,
 	.stat = exfat_stat,
-	.readlink = exfat_readlink,
 	.file_open = exfat_file_open,
 	.file_close = exfat_file_close,
 	.extent = exfat_file_extent,

@@ -1,36 +1,21 @@
 #include "fs/ext/ext.h"
 
+#include "fs/features.h"
+
 #include <stdio.h>
 
 static const char *const module = "ext";
 
 /* --- features ------------------------------------------------------------------------------------- */
 
-static const struct {
-	uint32_t bit;
-	const char *name;
-} incompat_names[] = {
+static const struct fs_feature incompat_names[] = {
 	{0x1, "compression"},
 	{0x1000, "dirdata"},
 };
 
 static int unsupported(uint32_t bits, struct err *e)
 {
-	char list[200] = "";
-	size_t len = 0;
-	for (uint32_t i = 0; i < 32 && len < sizeof(list); i++) {
-		uint32_t bit = (uint32_t)1 << i;
-		if (!(bits & bit))
-			continue;
-		const char *name = NULL;
-		for (size_t k = 0; k < sizeof(incompat_names) / sizeof(incompat_names[0]); k++)
-			if (incompat_names[k].bit == bit)
-				name = incompat_names[k].name;
-		int n = name ? snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "", name)
-		             : snprintf(list + len, sizeof(list) - len, "%sbit 0x%x", len ? ", " : "", bit);
-		len += n > 0 ? (size_t)n : 0;
-	}
-	return err_set(e, ERR_FS_UNSUPPORTED, module, "the filesystem uses features that cannot be read: %s", list);
+	return fs_features_unsupported(bits, incompat_names, sizeof(incompat_names) / sizeof(incompat_names[0]), module, e);
 }
 
 /* As libblkid tells them apart: what ext3 does not understand makes it ext4. */

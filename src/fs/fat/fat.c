@@ -311,14 +311,6 @@ static int fat_lookup(struct fs *fs, struct fs_id dir, const char *name, size_t 
 	return 0;
 }
 
-static int fat_readlink(struct fs *fs, struct fs_id id, struct buf *ret, struct err *e)
-{
-	(void)fs;
-	(void)id;
-	(void)ret;
-	return err_set(e, ERR_INVALID, "fat", "FAT has no symbolic links");
-}
-
 /* --- files ---------------------------------------------------------------------------------------- */
 
 struct fat_file {
@@ -371,7 +363,6 @@ const struct fs_driver fat_driver = {
 	.lookup = fat_lookup,
 	.readdir = fat_readdir,
 	.stat = fat_stat,
-	.readlink = fat_readlink,
 	.file_open = fat_file_open,
 	.file_close = fat_file_close,
 	.extent = fat_file_extent,

@@ -24,14 +24,6 @@ struct lister {
 	void *arg;
 };
 
-static enum fs_type type_of(uint8_t ftype)
-{
-	static const enum fs_type types[] = {
-		FS_UNKNOWN, FS_FILE, FS_DIRECTORY, FS_CHAR, FS_BLOCK, FS_FIFO, FS_SOCKET, FS_SYMLINK,
-	};
-	return ftype < sizeof(types) / sizeof(types[0]) ? types[ftype] : FS_UNKNOWN;
-}
-
 static int list_damage(const struct lister *l, const struct xfs_dent *d)
 {
 	char name[64];
@@ -52,7 +44,7 @@ static int list_entry(void *arg, const struct xfs_dent *d)
 		.name = (const char *)d->name,
 		.name_len = d->len,
 		.id = {.ino = d->ino},
-		.type = type_of(d->ftype),
+		.type = fs_type_from_ftype(d->ftype),
 		.next = d->next,
 	};
 	if (xfs_check_child(&l->dir, d->ino, &why) < 0)

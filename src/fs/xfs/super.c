@@ -1,5 +1,7 @@
 #include "fs/xfs/xfs.h"
 
+#include "fs/features.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,10 +21,7 @@ static const uint64_t no_inode = UINT64_MAX;
 
 /* --- features ------------------------------------------------------------------------------------- */
 
-static const struct {
-	uint32_t bit;
-	const char *name;
-} incompat_names[] = {
+static const struct fs_feature incompat_names[] = {
 	{XFS_NEEDSREPAIR, "needsrepair (xfs_repair has to be run in the VM)"},
 	{0x200, "zoned"},
 	{0x400, "zone_gaps"},
@@ -30,21 +29,7 @@ static const struct {
 
 static int unsupported(uint32_t bits, struct err *e)
 {
-	char list[240] = "";
-	size_t len = 0;
-	for (uint32_t i = 0; i < 32 && len < sizeof(list); i++) {
-		uint32_t bit = (uint32_t)1 << i;
-		if (!(bits & bit))
-			continue;
-		const char *name = NULL;
-		for (size_t k = 0; k < sizeof(incompat_names) / sizeof(incompat_names[0]); k++)
-			if (incompat_names[k].bit == bit)
-				name = incompat_names[k].name;
-		int n = name ? snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "", name)
-		             : snprintf(list + len, sizeof(list) - len, "%sbit 0x%x", len ? ", " : "", bit);
-		len += n > 0 ? (size_t)n : 0;
-	}
-	return err_set(e, ERR_FS_UNSUPPORTED, module, "the filesystem uses features that cannot be read: %s", list);
+	return fs_features_unsupported(bits, incompat_names, sizeof(incompat_names) / sizeof(incompat_names[0]), module, e);
 }
 
 /* --- decoding ------------------------------------------------------------------------------------- */
