@@ -140,7 +140,7 @@ static int reserve_or_reuse(struct hub *h, const struct chosen *disks, bool reus
 		if (r == ERR_ALREADY_MOUNTED && reuse) {
 			struct err why = ERR_INIT;
 			int got = hub_mount_get(h, existing, ret, &why);
-			if (got == 0 || got != ERR_MOUNT_NOT_FOUND) {
+			if (got != ERR_MOUNT_NOT_FOUND) {
 				*e = why;
 				return got == 0 ? REUSED : got;
 			}

@@ -81,6 +81,17 @@ void hub_selections_expire(struct hub *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
+/* Makes room: the oldest one that was fetched, failed or was cancelled goes. New ones are put in front. */
+static void drop_ended_locked(struct hub *h)
+{
+	struct selection **oldest = NULL;
+	for (struct selection **at = &h->selections; *at; at = &(*at)->next)
+		if ((*at)->shown.state != HUB_SELECTION_READY && (*at)->shown.state != HUB_SELECTION_RUNNING)
+			oldest = at;
+	if (oldest)
+		unlink_locked(h, oldest);
+}
+
 static int copy_paths(struct selection *s, const struct session_path *paths, size_t count, struct err *e)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -134,6 +145,8 @@ int hub_selection_create(struct hub *h, const char *mount_id, uint32_t volume, c
 	s->shown.volume = volume;
 	s->shown.created_at = s->used_at = hub_now_us();
 	pthread_mutex_lock(&h->lock);
+	if (h->selection_count >= HUB_SELECTIONS_MAX)
+		drop_ended_locked(h);
 	bool full = h->selection_count >= HUB_SELECTIONS_MAX;
 	if (!full) {
 		s->next = h->selections;

@@ -16,7 +16,7 @@ static bool in_range(const struct tm *t)
 
 static bool from_fields(struct tm *t, uint8_t zone_byte, struct fs_time *ret)
 {
-	int zone = (int8_t)zone_byte;
+	int zone = zone_byte < 128 ? zone_byte : zone_byte - 256;
 	if (!in_range(t))
 		return false;
 	ret->sec = timegm(t);

@@ -212,10 +212,10 @@ static bool find_bases(struct udf_volume *v)
 		if (!needed)
 			continue;
 		p->base = UDF_PARTS_MAX;
-		for (uint16_t k = 0; k < v->part_count; k++) {
+		for (unsigned k = 0; k < v->part_count; k++) {
 			const struct udf_part *q = &v->part[k];
 			if ((q->kind == UDF_PART_PLAIN || q->kind == UDF_PART_SPARABLE) && q->number == p->number)
-				p->base = k;
+				p->base = (uint16_t)k;
 		}
 		if (p->base == UDF_PARTS_MAX)
 			return false;
