@@ -20,7 +20,7 @@ int hub_open_repository(struct hub *h, const char *repository_id, struct reposit
 	return r < 0 ? err_prefix(e, "repository \"%s\"", row->name) : r;
 }
 
-enum { LAYERS_AHEAD = 32 };          /* descriptors on their way to a worker at a time */
+enum { LAYERS_AHEAD = 64 };          /* descriptors on their way to a worker at a time */
 
 /* A worker being set up. */
 struct opening {
@@ -128,16 +128,10 @@ static int add_data_file(const struct opening *o, const struct catalog_disk *lay
 	return r < 0 ? r : session_data_file(o->session, o->disk, number, fd, e);
 }
 
-static int begin_layer(struct opening *o, const struct catalog_disk *layer, struct layer_call **ret, struct err *e)
+static int open_layer(struct opening *o, const struct catalog_disk *layer, int *ret, struct err *e)
 {
 	int r = get_repository(o, layer->repository_id, e);
-	if (r < 0)
-		return r;
-	CLEANUP(fd_close) int fd = -1;
-	r = repository_open_file(o->repository, layer->qcow2_path, &fd, e);
-	if (r < 0)
-		return r;
-	return session_layer_begin(o->session, o->disk, fd, hub_format_by_name(layer->qcow2_path), ret, e);
+	return r < 0 ? r : repository_open_file(o->repository, layer->qcow2_path, ret, e);
 }
 
 /* An image in a foreign format gets its bytes, or the opening ends for want of a worker that takes them. */
@@ -172,29 +166,41 @@ static int end_layer(struct opening *o, const struct catalog_disk_list *chain, s
 	return r;
 }
 
+/* Layers [first, first + count) of the chain. All their files are opened first and sent behind each other: the worker, once
+ * awake, finds the next one there. */
+static int add_layers(struct opening *o, const struct catalog_disk_list *chain, size_t first, size_t count, struct err *e)
+{
+	struct layer_call *calls[LAYERS_AHEAD];
+	int fds[LAYERS_AHEAD];
+	size_t opened = 0, begun = 0, ended = 0;
+	int r = 0;
+	for (; r == 0 && opened < count; opened += r == 0)
+		r = open_layer(o, chain->items[first + opened], &fds[opened], e);
+	for (; r == 0 && begun < count; begun += r == 0)
+		r = session_layer_begin(o->session, o->disk, fds[begun], hub_format_by_name(chain->items[first + begun]->qcow2_path),
+		                        &calls[begun], e);
+	for (size_t i = 0; i < opened; i++)
+		(void)close(fds[i]);
+	while (r == 0 && ended < count) {
+		r = end_layer(o, chain, first + ended, calls[ended], e);
+		ended++;
+	}
+	for (; ended < begun; ended++) {
+		struct wire_layer dropped;
+		struct err ignored = ERR_INIT;
+		(void)session_layer_end(o->session, calls[ended], &dropped, &ignored);
+	}
+	return r;
+}
+
 /* The catalog knows the whole chain, so its files are handed over without waiting for each other's answers: a chain of
  * a hundred layers opens nearly as fast as a single image. */
 static int add_chain(struct opening *o, int64_t disk_id, struct err *e)
 {
 	struct catalog_disk_list chain = {0};
-	struct layer_call *calls[LAYERS_AHEAD];
-	size_t begun = 0, ended = 0;
 	int r = catalog_disk_ancestors(o->hub->catalog, disk_id, &chain, e);
-	while (r == 0 && ended < chain.count) {
-		while (r == 0 && begun < chain.count && begun < ended + LAYERS_AHEAD) {
-			r = begin_layer(o, chain.items[begun], &calls[begun % LAYERS_AHEAD], e);
-			begun += r == 0;
-		}
-		if (r == 0) {
-			r = end_layer(o, &chain, ended, calls[ended % LAYERS_AHEAD], e);
-			ended++;
-		}
-	}
-	for (; ended < begun; ended++) {
-		struct wire_layer dropped;
-		struct err ignored = ERR_INIT;
-		(void)session_layer_end(o->session, calls[ended % LAYERS_AHEAD], &dropped, &ignored);
-	}
+	for (size_t done = 0; r == 0 && done < chain.count; done += LAYERS_AHEAD)
+		r = add_layers(o, &chain, done, chain.count - done < LAYERS_AHEAD ? chain.count - done : LAYERS_AHEAD, e);
 	catalog_disk_list_free(&chain);
 	return r;
 }

@@ -22,8 +22,26 @@ uint64_t worker_now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+void jobs_flush(struct worker *w)
+{
+	for (unsigned i = 0; i < w->held_count; i++) {
+		struct err ignored = ERR_INIT;
+		(void)wire_send(w->sock, &w->held[i], NULL, 0, &ignored);
+		buf_free(&w->held[i]);
+	}
+	w->held_count = 0;
+}
+
 void job_send(struct job *j, struct buf *b)
 {
+	struct worker *w = j->worker;
+	if (j->held) {
+		if (w->held_count == WORKER_HELD_MAX)
+			jobs_flush(w);
+		w->held[w->held_count++] = *b;
+		*b = WIRE_BUF_INIT;
+		return;
+	}
 	struct err ignored = ERR_INIT;
 	(void)wire_send(j->worker->sock, b, NULL, 0, &ignored);
 }
@@ -353,6 +371,7 @@ int jobs_submit(struct worker *w, struct job *j, struct err *e)
 
 void jobs_run_here(struct job *j)
 {
+	j->held = true;
 	job_run(j);
 	job_free(j);
 }

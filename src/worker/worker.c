@@ -131,6 +131,7 @@ static void start_job(struct worker *w, struct wire_frame *f)
 		jobs_run_here(j);
 		return;
 	}
+	jobs_flush(w);
 	if (r == 0)
 		r = jobs_submit(w, j, &e);
 	if (r < 0) {
@@ -140,17 +141,27 @@ static void start_job(struct worker *w, struct wire_frame *f)
 	}
 }
 
+static int await_frame(const struct worker *w, struct err *e)
+{
+	struct pollfd p = {.fd = w->sock, .events = POLLIN};
+	if (poll(&p, 1, -1) < 0 && errno != EINTR)
+		return err_set_errno(e, ERR_INTERNAL, errno, "worker", "cannot wait for requests");
+	return 0;
+}
+
 static int serve(struct worker *w, uint8_t *buf, struct err *e)
 {
 	for (;;) {
-		struct pollfd p = {.fd = w->sock, .events = POLLIN};
-		if (poll(&p, 1, -1) < 0 && errno != EINTR)
-			return err_set_errno(e, ERR_INTERNAL, errno, "worker", "cannot wait for requests");
 		w->phase = atomic_load(&w->next_phase);
 		struct wire_frame f;
 		int r = wire_recv(w->sock, WIRE_TO_WORKER, w->phase, false, buf, &f, e);
-		if (r == WIRE_NOTHING)
+		if (r == WIRE_NOTHING) {
+			jobs_flush(w);
+			r = await_frame(w, e);
+			if (r < 0)
+				return r;
 			continue;
+		}
 		if (r != WIRE_FRAME)
 			return r;
 		if (f.type == WIRE_CANCEL)

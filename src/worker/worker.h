@@ -130,14 +130,19 @@ struct job {
 	int extra_fd;                    /* ARCHIVE, MEASURE: the paths; LAYER, DATA_FILE: the image; owned; -1 */
 	struct bulk out;                  /* streams */
 	bool has_out;
+	bool held;                       /* its answer waits for jobs_flush() */
 	atomic_bool cancelled;
 	uint64_t progress_at_ms;
 };
 
 struct listing;
 
+enum { WORKER_HELD_MAX = 64 };
+
 struct worker {
 	int sock;
+	struct buf held[WORKER_HELD_MAX];    /* answers not sent yet; main thread only */
+	unsigned held_count;
 	bool no_sandbox;
 	unsigned phase;                  /* main thread only */
 	_Atomic unsigned next_phase;     /* set by the OPEN job, taken over by the main thread */
