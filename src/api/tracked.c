@@ -116,6 +116,15 @@ static enum tracked_state state_after(const struct tracked_download *d, const st
 	return why->code == 0 || why->code == ERR_CANCELLED ? TRACKED_INTERRUPTED : TRACKED_FAILED;
 }
 
+/* None of its answers is under way any more. */
+static void settle_locked(struct item *it, const struct err *why)
+{
+	if (it->shown.state != TRACKED_CANCELLED)
+		it->shown.state = state_after(&it->shown, why);
+	if (it->shown.state == TRACKED_FAILED)
+		(void)snprintf(it->shown.error, sizeof(it->shown.error), "%s", why->msg);
+}
+
 void tracked_end(struct tracked *t, const char *id, const struct err *why)
 {
 	(void)pthread_mutex_lock(&t->lock);
@@ -123,11 +132,19 @@ void tracked_end(struct tracked *t, const char *id, const struct err *why)
 	if (it) {
 		it->runs--;
 		it->used = ++t->uses;
-		if (it->shown.state != TRACKED_CANCELLED && it->runs == 0)
-			it->shown.state = state_after(&it->shown, why);
-		if (it->shown.state == TRACKED_FAILED)
-			(void)snprintf(it->shown.error, sizeof(it->shown.error), "%s", why->msg);
+		if (it->runs == 0)
+			settle_locked(it, why);
 	}
+	(void)pthread_mutex_unlock(&t->lock);
+}
+
+void tracked_fail(struct tracked *t, const char *id, const struct err *why)
+{
+	struct err ignored = ERR_INIT;
+	struct item *it = NULL;
+	(void)pthread_mutex_lock(&t->lock);
+	if (obtain_locked(t, id, &it, &ignored) == 0 && it->runs == 0)
+		settle_locked(it, why);
 	(void)pthread_mutex_unlock(&t->lock);
 }
 
@@ -178,8 +195,8 @@ int api_track(const struct http_request *req, const char *id, uint64_t off, uint
 void api_track_failed(const struct http_request *req, const char *id, const struct err *why)
 {
 	struct err ignored = ERR_INIT;
-	if (tracked_check_id(id, &ignored) == 0 && tracked_begin(table(req), id, 0, UINT64_MAX, &ignored) == 0)
-		tracked_end(table(req), id, why);
+	if (tracked_check_id(id, &ignored) == 0)
+		tracked_fail(table(req), id, why);
 }
 
 static void put_download(struct http_response *resp, const struct tracked_download *d)

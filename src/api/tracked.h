@@ -3,7 +3,7 @@
  *	            ┌──────── a further range ◀──┐
  *	(begin) ──▶ running ──▶ interrupted ─────┘
  *	               ├──────▶ complete         the last byte of the file was sent
- *	               ├──────▶ failed           the file could not be read on
+ *	               ├──────▶ failed           the file could not be read on; also before it begins
  *	(cancel) ──▶ cancelled                   also before it begins: what asks for it later is refused
  *
  * In memory, bounded: where the table is full the oldest one that does not run gives way. The client chooses the ids.
@@ -50,6 +50,8 @@ int tracked_begin(struct tracked *t, const char *id, uint64_t off, uint64_t size
 bool tracked_progress(struct tracked *t, const char *id, uint64_t done);
 /* why: NULL where all that was asked for was sent; ERR_CANCELLED where the client left. */
 void tracked_end(struct tracked *t, const char *id, const struct err *why);
+/* A request could not begin. It is the download's end unless another one of the same id runs. */
+void tracked_fail(struct tracked *t, const char *id, const struct err *why);
 /* False: there is no such one. */
 bool tracked_get(struct tracked *t, const char *id, struct tracked_download *ret);
 /* ERR_LIMIT. */
