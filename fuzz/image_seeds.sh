@@ -26,6 +26,14 @@ qemu-img create -q -f qcow2 -o cluster_size=512 snap 8k
 qemu-img snapshot -c s snap
 cp snap "$one/snapshot"
 printf 'conectix%01016d' 0 >"$one/foreign"
+# LUKS inside: qemu-img's own is 2 MiB of key slots, none of which is read here.
+python3 - "$one/plain-1.1" "$one/luks" <<'P'
+import struct, sys
+d = bytearray(open(sys.argv[1], 'rb').read())
+struct.pack_into('>I', d, 32, 2)
+struct.pack_into('>IIQQII', d, struct.unpack_from('>I', d, 100)[0], 0x0537be77, 16, 512, 512, 0, 0)
+open(sys.argv[2], 'wb').write(d)
+P
 head -c 1000 in >base
 head -c 777 in >"$one/raw"
 

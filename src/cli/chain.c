@@ -189,6 +189,8 @@ static int attach(struct finder *f, const char *path, int fd, struct wire_layer 
 		f->chain->foreign = true;
 		return err_set(e, ERR_IMAGE_UNSUPPORTED, "image", "%s: a %s image", path, info->format);
 	}
+	if (info->encrypted)
+		return 0;        /* its bytes come with its passphrase */
 	struct session_extent_file files[WIRE_EXTENTS_MAX];
 	unsigned count = info->extent_count;
 	for (unsigned i = 0; i < count; i++)
@@ -210,7 +212,7 @@ static int add_layer(struct finder *f, char *path, int fd, const char *format, s
 	int r = note_seen(f, fd, path, e);
 	if (r == 0) {
 		r = session_layer(s, f->disk, fd, format, &info, e);
-		if (r == 0 && info.foreign)
+		if (r == 0 && (info.foreign || info.encrypted))
 			r = attach(f, path, fd, &info, e);
 		if (r < 0)
 			(void)err_prefix(e, "%s", path);

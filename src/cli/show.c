@@ -69,6 +69,7 @@ static void json_layer(struct json *j, const struct chain_layer *l)
 	if (l->info.has_data_file)
 		json_key_string(j, "data_file", l->info.data_file_name);
 	json_key_bool(j, "dirty", l->info.dirty);
+	json_key_bool(j, "encrypted", l->info.encrypted);
 	json_object_end(j);
 }
 

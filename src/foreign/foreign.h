@@ -18,10 +18,15 @@ int foreign_main(int argc, char **argv);
 
 /* --- spec.c --- */
 
-enum { FOREIGN_SPEC_MAX = 1024 };
+enum { FOREIGN_SPEC_MAX = 96 << 10 };    /* one argument of a program has at most 128 KiB */
 
 /* What qemu-nbd is told to open: a "json:" name. overlay_fd: of foreign_overlay(), used for VHDX. ERR_INVALID: no such format. */
 int foreign_spec(const char *format, int file_fd, int overlay_fd, char ret[FOREIGN_SPEC_MAX], struct err *e);
+
+/* The same for a chain of QCOW2 images with encrypted layers, which are all there is: no name in them is followed. layers: a
+ * letter each (enum imagehelper_layer), their descriptors from first_fd on. The passphrase is the secret FOREIGN_SECRET. ERR_INVALID, ERR_LIMIT. */
+#define FOREIGN_SECRET "key"
+int foreign_chain_spec(const char *layers, int first_fd, char ret[FOREIGN_SPEC_MAX], struct err *e);
 
 /* An empty QCOW2 image of `size` bytes in memory. VHDX is opened for writing on top of it, so that its log is replayed, into
  * memory, and the file stays as it is. */

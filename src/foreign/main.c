@@ -16,11 +16,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define SECRET_OPTION "--object=secret,id=" FOREIGN_SECRET ",file=/proc/self/fd/"
+
 enum { TICK_MS = 200, NUMBER_TEXT = 16, EXIT_NOT_RUN = 126 };
 
 struct start {
 	const char *format;
 	unsigned files;
+	const char *layers;              /* of an encrypted chain, whose last file is the pipe with the passphrase; else NULL */
 	char spec[FOREIGN_SPEC_MAX];
 	const char *program;
 };
@@ -47,10 +50,11 @@ static int parse(int argc, char **argv, struct start *ret, struct err *e)
 {
 	char *end = NULL;
 	errno = 0;
-	unsigned long files = argc == 3 ? strtoul(argv[2], &end, 10) : 0;
-	if (argc != 3 || errno != 0 || *end || files < 1 || files > IMAGEHELPER_FILES_MAX)
+	bool chain = argc == 4 && strcmp(argv[1], "qcow2") == 0;
+	unsigned long files = argc == 3 || chain ? strtoul(argv[2], &end, 10) : 0;
+	if (!end || errno != 0 || *end || files < 1 || files > IMAGEHELPER_FILES_MAX || (chain && strlen(argv[3]) + 1 != files))
 		return err_set(e, ERR_INVALID, "foreign", "sendense-imagehelper is started by sendense and sendense-hub, not by hand");
-	*ret = (struct start){.format = argv[1], .files = (unsigned)files};
+	*ret = (struct start){.format = argv[1], .files = (unsigned)files, .layers = chain ? argv[3] : NULL};
 	return 0;
 }
 
@@ -69,15 +73,20 @@ static int prepare(struct start *s, struct err *e)
 			return overlay;
 		(void)fcntl(overlay, F_SETFD, 0);
 	}
+	if (s->layers)
+		return foreign_chain_spec(s->layers, IMAGEHELPER_FILE_FD, s->spec, e);
 	return foreign_spec(s->format, IMAGEHELPER_FILE_FD, overlay, s->spec, e);
 }
 
 /* The child: becomes qemu-nbd. */
 static int become(const struct start *s)
 {
-	char pid[NUMBER_TEXT + sizeof("LISTEN_PID=")];
-	char *const argv[] = {(char *)(uintptr_t)"qemu-nbd", (char *)(uintptr_t)"--read-only", (char *)(uintptr_t)"--shared=1",
-	                      (char *)(uintptr_t)s->spec, NULL};
+	char pid[NUMBER_TEXT + sizeof("LISTEN_PID=")], secret[sizeof(SECRET_OPTION) + NUMBER_TEXT];
+	char *argv[] = {(char *)(uintptr_t)"qemu-nbd", (char *)(uintptr_t)"--read-only", (char *)(uintptr_t)"--shared=1",
+	                (char *)(uintptr_t)s->spec, NULL, NULL};
+	(void)snprintf(secret, sizeof(secret), SECRET_OPTION "%u", IMAGEHELPER_FILE_FD + s->files - 1);
+	if (s->layers)
+		argv[4] = secret;
 	(void)snprintf(pid, sizeof(pid), "LISTEN_PID=%d", (int)getpid());
 	char *const envp[] = {pid, (char *)(uintptr_t)"LISTEN_FDS=1", (char *)(uintptr_t)"LC_ALL=C",
 	                      (char *)(uintptr_t)"MALLOC_ARENA_MAX=1", NULL};
@@ -115,7 +124,7 @@ static int keep(pid_t child)
 int foreign_main(int argc, char **argv)
 {
 	struct err e = ERR_INIT;
-	struct start s;
+	static struct start s;
 	if (parse(argc, argv, &s, &e) < 0)
 		return say(IMAGEHELPER_FAILED, &e);
 	if (find_program(&s, &e) < 0)

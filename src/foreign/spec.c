@@ -1,7 +1,9 @@
 #include "foreign/foreign.h"
 
 #include "base/bytes.h"
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "wire/imagehelper.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,9 +17,11 @@ enum {
 	L2_COVERS_BITS = CLUSTER_BITS + CLUSTER_BITS - 3,    /* guest bytes of an L1 entry: 512 MiB */
 	L1_ENTRIES_MAX = 1 << 20,                            /* 512 TiB */
 	HEADER_BYTES = 72,
+	L2_CACHE_MAX = 16 << 20,                             /* of a layer */
+	L2_CACHES_MAX = 128 << 20,                           /* of a chain */
 };
 
-#define FILE_NODE "{\"driver\":\"file\",\"filename\":\"/proc/self/fd/%d\",\"locking\":\"off\",\"aio\":\"threads\""
+#define FILE_NODE "{\"driver\":\"file\",\"filename\":\"/proc/self/fd/%d\",\"locking\":\"off\""
 
 int foreign_spec(const char *format, int file_fd, int overlay_fd, char ret[FOREIGN_SPEC_MAX], struct err *e)
 {
@@ -44,6 +48,46 @@ int foreign_spec(const char *format, int file_fd, int overlay_fd, char ret[FOREI
 	               ",\"read-only\":true}}}}",
 	               overlay_fd, file_fd);
 	return 0;
+}
+
+static bool known_layer(char c, bool last)
+{
+	return c == IMAGEHELPER_LUKS || c == IMAGEHELPER_PLAIN || (c == IMAGEHELPER_RAW && last);
+}
+
+/* Opens the objects: each layer but the last holds the next one. */
+static void add_layer(struct buf *b, char kind, int fd, size_t cache)
+{
+	buf_addf(b, "{\"driver\":\"%s\",", kind == IMAGEHELPER_RAW ? "raw" : "qcow2");
+	if (kind == IMAGEHELPER_LUKS)
+		buf_addf(b, "\"encrypt\":{\"format\":\"luks\",\"key-secret\":\"" FOREIGN_SECRET "\"},");
+	if (kind != IMAGEHELPER_RAW)
+		buf_addf(b, "\"l2-cache-size\":%zu,", cache);
+	buf_addf(b, "\"file\":" FILE_NODE "}", fd);
+}
+
+int foreign_chain_spec(const char *layers, int first_fd, char ret[FOREIGN_SPEC_MAX], struct err *e)
+{
+	size_t n = strlen(layers);
+	if (n == 0 || n > IMAGEHELPER_LAYERS_MAX)
+		return err_set(e, ERR_LIMIT, "foreign", "a chain has 1 to %d layers", IMAGEHELPER_LAYERS_MAX);
+	size_t cache = min_size(L2_CACHE_MAX, L2_CACHES_MAX / n);
+	CLEANUP(buf_free) struct buf b = BUF_INIT(FOREIGN_SPEC_MAX - 1);
+	buf_adds(&b, "json:");
+	for (size_t i = 0; i < n; i++) {
+		bool last = i + 1 == n;
+		if (!known_layer(layers[i], last))
+			return err_set(e, ERR_INVALID, "foreign", "there is no layer of that kind");
+		add_layer(&b, layers[i], first_fd + (int)i, cache);
+		/* "backing": null keeps QEMU from following what the image names. */
+		buf_adds(&b, !last ? ",\"backing\":" : layers[i] == IMAGEHELPER_RAW ? "}" : ",\"backing\":null}");
+	}
+	for (size_t i = 1; i < n; i++)
+		buf_addc(&b, '}');
+	int r = buf_ok(&b, "foreign", e);
+	if (r == 0)
+		memcpy(ret, buf_str(&b), b.len + 1);
+	return r;
 }
 
 /* docs/interop/qcow2.txt, version 2: the header's cluster, a refcount table of one, a refcount block of one, and the L1 table. */

@@ -134,12 +134,14 @@ static int open_layer(struct opening *o, const struct catalog_disk *layer, int *
 	return r < 0 ? r : repository_open_file(o->repository, layer->qcow2_path, ret, e);
 }
 
-/* An image in a foreign format gets its bytes, or the opening ends for want of a worker that takes them. */
+/* An image in a foreign format gets its bytes, or the opening ends for want of a worker that takes them; so does an encrypted one. */
 static int attach(struct opening *o, const struct catalog_disk *layer, struct wire_layer *info, struct err *e)
 {
 	o->wants_foreign = !session_takes_foreign(o->session);
 	if (o->wants_foreign)
 		return err_set(e, ERR_IMAGE_UNSUPPORTED, "hub", "%s is a %s image", layer->qcow2_path, info->format);
+	if (info->encrypted)
+		return 0;        /* its bytes come with its passphrase */
 	CLEANUP(fd_close) int fd = -1;
 	int r = repository_open_file(o->repository, layer->qcow2_path, &fd, e);
 	if (r == 0)
@@ -159,7 +161,7 @@ static int end_layer(struct opening *o, const struct catalog_disk_list *chain, s
 	r = get_repository(o, layer->repository_id, e);
 	if (r == 0)
 		r = compare_backing(o->repository, layer, below, &info, e);
-	if (r == 0 && info.foreign)
+	if (r == 0 && (info.foreign || info.encrypted))
 		r = attach(o, layer, &info, e);
 	if (r == 0 && info.has_data_file)
 		r = add_data_file(o, layer, (unsigned)i, &info, e);

@@ -444,15 +444,66 @@ static bool any_foreign(struct image_layer **layers, unsigned count)
 	return false;
 }
 
+/* --- sealed chains -------------------------------------------------------------------------------- */
+
+static int sealed_read(struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
+{
+	(void)b;
+	(void)off;
+	(void)to;
+	(void)len;
+	return err_set(e, ERR_VOLUME_LOCKED, module, "the image is encrypted (LUKS inside QCOW2); unlock it first");
+}
+
+static void sealed_close(struct blk *b)
+{
+	free(b);
+}
+
+static const struct blk_ops sealed_ops = {.name = "sealed", .read = sealed_read, .close = sealed_close};
+
+bool image_chain_sealed(struct image_layer *const *layers, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (layers[i]->info.encrypted)
+			return true;
+	return false;
+}
+
+static int open_sealed(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e)
+{
+	if (count > IMAGE_SEALED_LAYERS_MAX)
+		return err_set(e, ERR_LIMIT, module, "a chain with an encrypted layer has %u layers, at most %d can be read", count,
+		               IMAGE_SEALED_LAYERS_MAX);
+	int r = check_layers(layers, count, e);
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		if (layers[i]->info.has_data_file)
+			r = err_set(e, ERR_IMAGE_UNSUPPORTED, module,
+			            "layer %u keeps its data in an external file, another layer is encrypted: both together cannot be read", i);
+	if (r < 0)
+		return r;
+	struct blk *b = calloc(1, sizeof(*b));
+	if (!b)
+		return err_no_memory(e, module);
+	blk_init(b, &sealed_ops, layers[0]->info.virtual_size);
+	*ret = b;
+	return 0;
+}
+
+/* What is no chain of ours to map. */
+static int open_others(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e)
+{
+	int r = any_foreign(layers, count) ? open_foreign(layers, count, ret, e) : open_sealed(layers, count, ret, e);
+	for (unsigned i = 0; i < count; i++)
+		image_layer_close(layers[i]);
+	return r;
+}
+
 int image_chain_open(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e)
 {
 	int r;
-	if (count <= IMAGE_LAYERS_MAX && any_foreign(layers, count)) {
-		r = open_foreign(layers, count, ret, e);
-		for (unsigned i = 0; i < count; i++)
-			image_layer_close(layers[i]);
-		return r;
-	}
+	if (count <= IMAGE_LAYERS_MAX && (any_foreign(layers, count) || image_chain_sealed(layers, count)))
+		return open_others(layers, count, ret, e);
 	struct chain *c = NULL;
 	if (count == 0 || count > IMAGE_LAYERS_MAX)
 		r = err_set(e, ERR_LIMIT, module, "a chain of %u layers; 1 to %d are allowed", count, IMAGE_LAYERS_MAX);

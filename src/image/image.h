@@ -27,6 +27,7 @@
 enum {
 	IMAGE_LAYERS_MAX = 1024,     /* of one chain */
 	IMAGE_NAME_MAX = 1024,       /* bytes of a backing or data file name: 1023 by the format, and NUL */
+	IMAGE_SEALED_LAYERS_MAX = 256, /* of a chain with an encrypted layer */
 	IMAGE_EXTENTS_MAX = 512,     /* files a VMDK descriptor names */
 	IMAGE_EXTENT_NAME_MAX = 256,
 };
@@ -69,6 +70,7 @@ struct image_layer_info {
 	enum image_format backing_format;        /* IMAGE_AUTO where the header does not say */
 	bool has_data_file;                      /* guest clusters lie in an external raw file */
 	char data_file_name[IMAGE_NAME_MAX];     /* "" where the header does not name it */
+	bool encrypted;                          /* QCOW2: LUKS inside; somebody else decrypts it */
 	bool dirty;                              /* refcounts may be stale: harmless for reading */
 	bool extended_l2;
 	bool compression_zstd;
@@ -76,6 +78,9 @@ struct image_layer_info {
 };
 
 struct image_layer;
+
+/* Whether a layer is encrypted: image_chain_open() will make a sealed blk. */
+bool image_chain_sealed(struct image_layer *const *layers, unsigned count);
 
 /* Reads and validates the header. ERR_IMAGE_UNREADABLE (not an image, truncated), _CORRUPT,
  * _UNSUPPORTED (names the feature), _ENCRYPTED. */
@@ -91,7 +96,7 @@ void image_layer_close(struct image_layer *l);
 
 /* Joins layers[0] (newest) … layers[count - 1] (oldest). ERR_IMAGE_LAYER_MISSING where the oldest layer
  * still names a backing file; ERR_INVALID where a layer in the middle names none. A foreign layer stands alone and has its
- * source. */
+ * source. Of a chain with an encrypted layer the blk is sealed: it knows its size, and reads fail with ERR_VOLUME_LOCKED. */
 int image_chain_open(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e);
 
 #endif

@@ -32,11 +32,14 @@ enum incompatible_bit {
 	INCOMPAT_KNOWN = 5,               /* bits from here on are unknown to us */
 };
 
+enum crypt_method { CRYPT_NONE = 0, CRYPT_AES = 1, CRYPT_LUKS = 2 };
+
 enum extension {
 	EXT_END = 0,
 	EXT_BACKING_FORMAT = 0xe2792aca,
 	EXT_FEATURE_NAMES = 0x6803f857,
 	EXT_DATA_FILE = 0x44415441,
+	EXT_CRYPT_HEADER = 0x0537be77,
 };
 
 struct header {
@@ -58,6 +61,7 @@ struct header {
 	uint8_t compression;
 
 	/* from the extensions */
+	uint64_t crypt_off, crypt_len;               /* of the LUKS header in the file; 0: not named */
 	char backing_format[FORMAT_NAME_MAX];
 	char feature_name[FEATURE_NAME_BYTES + 1];   /* of the lowest unknown incompatible bit, "" where not named */
 };
@@ -161,6 +165,12 @@ static int take_extension(struct image_layer *l, struct header *h, uint32_t type
 		return 0;
 	case EXT_DATA_FILE:
 		return take_name(l->info.data_file_name, sizeof(l->info.data_file_name), p, len, "data file name", e);
+	case EXT_CRYPT_HEADER:
+		if (len != 16)
+			return corrupt(e, "the header extension that names the encryption header has not 16 bytes");
+		h->crypt_off = get_be64(p);
+		h->crypt_len = get_be64(p + 8);
+		return 0;
 	default:
 		return 0;   /* bitmaps and whatever else comes: of no concern to reading */
 	}
@@ -187,13 +197,25 @@ static int read_extensions(struct image_layer *l, struct header *h, struct rdr *
 	return err_set(e, ERR_LIMIT, module, "more than %d header extensions", EXTENSIONS_MAX);
 }
 
+/* LUKS is read by QEMU, which is given the passphrase; the AES of old is broken, and QEMU itself reads it no more but to convert it. */
+static int check_crypt(const struct image_layer *l, const struct header *h, struct err *e)
+{
+	if (h->crypt_method == CRYPT_NONE)
+		return 0;
+	if (h->crypt_method != CRYPT_LUKS)
+		return err_set(e, ERR_IMAGE_ENCRYPTED, module, "the image is encrypted (%s), which cannot be read: only LUKS can",
+		               h->crypt_method == CRYPT_AES ? "the legacy AES method" : "unknown method");
+	if (h->crypt_off == 0 || h->crypt_len == 0 || h->crypt_off % (UINT64_C(1) << h->cluster_bits) != 0)
+		return corrupt(e, "the image is encrypted (LUKS) but does not say where its LUKS header is");
+	if (!range_inside(h->crypt_off, h->crypt_len, l->info.file_size))
+		return truncated(e, "the LUKS header", l->info.file_size);
+	if (bit(h, INCOMPAT_DATA_FILE))
+		return err_set(e, ERR_IMAGE_UNSUPPORTED, module, "the image is encrypted and keeps its data in an external file");
+	return 0;
+}
+
 static int check_features(const struct header *h, struct err *e)
 {
-	if (h->crypt_method != 0)
-		return err_set(e, ERR_IMAGE_ENCRYPTED, module, "the image is encrypted (%s)",
-		               h->crypt_method == 1   ? "AES"
-		               : h->crypt_method == 2 ? "LUKS"
-		                                      : "unknown method");
 	uint64_t unknown = h->incompatible >> INCOMPAT_KNOWN << INCOMPAT_KNOWN;
 	if (unknown != 0)
 		return err_set(e, ERR_IMAGE_UNSUPPORTED, module,
@@ -308,6 +330,7 @@ static void fill_info(struct image_layer *l, const struct header *h)
 	info->virtual_size = h->size & ~UINT64_C(511);
 	info->cluster_size = 1U << h->cluster_bits;
 	info->dirty = bit(h, INCOMPAT_DIRTY);
+	info->encrypted = h->crypt_method == CRYPT_LUKS;
 	info->has_data_file = bit(h, INCOMPAT_DATA_FILE);
 	info->extended_l2 = bit(h, INCOMPAT_EXTENDED_L2);
 	info->compression_zstd = h->compression == 1;
@@ -342,6 +365,8 @@ static int parse(struct image_layer *l, const uint8_t *head, size_t len, struct 
 		r = read_extensions(l, &h, &rdr, e);
 	if (r == 0)
 		r = check_features(&h, e);
+	if (r == 0)
+		r = check_crypt(l, &h, e);
 	if (r < 0)
 		return r;
 	fill_info(l, &h);

@@ -1,6 +1,8 @@
 /* What a client asks of a running worker: its configuration, and every question that one frame answers. */
 #include "session/internal.h"
 
+#include "wire/imagehelper.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -22,6 +24,7 @@ static int check_read_only(int fd, struct err *e)
 
 struct layer_call {
 	struct pending pending;
+	struct layer_file *file;         /* NULL: it is not kept */
 };
 
 int session_layer_begin(struct session *s, unsigned disk, int fd, const char *format, struct layer_call **ret,
@@ -34,6 +37,9 @@ int session_layer_begin(struct session *s, unsigned disk, int fd, const char *fo
 	if (!c)
 		return err_no_memory(e, "session");
 	*c = (struct layer_call){.pending = {.answer = BUF_INIT(WIRE_FRAME_MAX)}};
+	r = session_keep_file(s, disk, fd, &c->file, e);
+	if (r < 0)
+		return r;
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
 	wire_begin(&b, WIRE_LAYER, 0);
 	wire_put_u16(&b, (uint16_t)disk);
@@ -61,7 +67,11 @@ int session_layer_end(struct session *s, struct layer_call *call, struct wire_la
 	CLEANUP(free_ptr) struct layer_call *c = call;
 	struct pending *p = &c->pending;
 	int r = session_end_call(s, p, WIRE_LAYER_INFO, s->call_timeout_ms, e);
-	return r < 0 ? r : session_take_layer(s, p, ret, e);
+	if (r == 0)
+		r = session_take_layer(s, p, ret, e);
+	if (r == 0 && c->file)
+		c->file->kind = strcmp(ret->format, "raw") == 0 ? IMAGEHELPER_RAW : ret->encrypted ? IMAGEHELPER_LUKS : IMAGEHELPER_PLAIN;
+	return r;
 }
 
 int session_layer(struct session *s, unsigned disk, int fd, const char *format, struct wire_layer *ret,
@@ -105,6 +115,8 @@ int session_disk(struct session *s, unsigned disk, const char *name, const char 
 	int r = session_call(s, &b, NULL, 0, WIRE_OK, s->call_timeout_ms, &p, e);
 	if (r == 0)
 		buf_free(&p.answer);
+	if (r == 0 && missing)
+		session_drop_files(s, disk);
 	return r;
 }
 
@@ -156,9 +168,11 @@ int session_open(struct session *s, struct session_opened *ret, struct err *e)
 	buf_free(&p.answer);
 	if (r == 0 && rd.bad)
 		r = session_broken(s, e, "its description of the disk");
-	if (r == 0)
-		*ret = opened;
-	return r;
+	if (r < 0)
+		return r;
+	session_drop_files(s, SESSION_DISKS_MAX);
+	*ret = opened;
+	return 0;
 }
 
 const char *session_missing(const struct session *s, unsigned disk)

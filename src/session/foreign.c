@@ -97,7 +97,7 @@ static int start(struct session *s, const char *format, int fd, const struct ses
 {
 	int fds[IMAGEHELPER_FILES_MAX] = {fd};
 	if (count == 0)
-		return image_helper_start(s, format, fds, 1, ret, ret_sock, e);
+		return image_helper_start(s, format, NULL, fds, 1, ret, ret_sock, e);
 	if (count > WIRE_EXTENTS_MAX)
 		return err_set(e, ERR_LIMIT, "session", "a disk consists of at most %d files", WIRE_EXTENTS_MAX);
 	CLEANUP(fd_close) int descriptor = write_descriptor(files, count, e);
@@ -106,7 +106,7 @@ static int start(struct session *s, const char *format, int fd, const struct ses
 	fds[0] = descriptor;
 	for (unsigned i = 0; i < count; i++)
 		fds[i + 1] = files[i].fd;
-	return image_helper_start(s, format, fds, count + 1, ret, ret_sock, e);
+	return image_helper_start(s, format, NULL, fds, count + 1, ret, ret_sock, e);
 }
 
 static int give_source(struct session *s, unsigned disk, int sock, struct wire_layer *ret, struct err *e)
@@ -119,8 +119,7 @@ static int give_source(struct session *s, unsigned disk, int sock, struct wire_l
 	return r < 0 ? r : session_take_layer(s, &p, ret, e);
 }
 
-/* From now on its end is the session's. */
-static int adopt(struct session *s, struct image_helper *h, struct err *e)
+int session_adopt_helper(struct session *s, struct image_helper *h, struct err *e)
 {
 	pthread_mutex_lock(&s->lock);
 	h->next = s->helpers;
@@ -151,7 +150,7 @@ int session_attach(struct session *s, unsigned disk, const char *format, int fd,
 		image_helper_free(h);
 		return e->code;
 	}
-	return adopt(s, h, e);
+	return session_adopt_helper(s, h, e);
 }
 
 void session_helper_ended(struct session *s, int pidfd)

@@ -65,11 +65,12 @@ struct child_fds {
 	unsigned count;
 };
 
-static int spawn(const char *program, const char *format, const struct child_fds *c, const int *files, pid_t *ret)
+static int spawn(const char *program, const char *const *what, const struct child_fds *c, const int *files, pid_t *ret)
 {
 	char number[FILES_ARG_LEN];
 	(void)snprintf(number, sizeof(number), "%u", c->count);
-	char *const argv[] = {(char *)(uintptr_t)"sendense-imagehelper", (char *)(uintptr_t)format, number, NULL};
+	char *const argv[] = {(char *)(uintptr_t)"sendense-imagehelper", (char *)(uintptr_t)what[0], number,
+	                      (char *)(uintptr_t)what[1], NULL};
 	struct spawn_fd fds[FIXED_FDS + IMAGEHELPER_FILES_MAX] = {
 		{-1, 0}, {-1, 1}, {c->log, 2}, {c->listener, IMAGEHELPER_LISTEN_FD}, {c->control, IMAGEHELPER_CONTROL_FD}};
 	for (unsigned i = 0; i < c->count; i++)
@@ -95,7 +96,8 @@ static void close_all(int *fds, unsigned count)
 			(void)close(fds[i]);
 }
 
-static int run(const char *program, const char *format, struct child_fds *c, pid_t *ret, struct err *e)
+/* what: the format, and its layers or NULL. */
+static int run(const char *program, const char *const *what, struct child_fds *c, pid_t *ret, struct err *e)
 {
 	int files[IMAGEHELPER_FILES_MAX], floor = IMAGEHELPER_FILE_FD + (int)c->count;
 	for (unsigned i = 0; i < c->count; i++)
@@ -108,7 +110,7 @@ static int run(const char *program, const char *format, struct child_fds *c, pid
 	if (r == 0)
 		r = copy_files(c, floor, files, e);
 	if (r == 0) {
-		int errnum = spawn(program, format, c, files, ret);
+		int errnum = spawn(program, what, c, files, ret);
 		if (errnum != 0)
 			r = err_set_errno(e, ERR_WORKER_START, errnum, "session", "cannot start the program sendense-imagehelper");
 	}
@@ -131,9 +133,10 @@ static int make_channels(struct image_helper *h, struct child_fds *c, struct err
 	return 0;
 }
 
-int image_helper_start(struct session *s, const char *format, const int *fds, unsigned count, struct image_helper **ret,
-                       int *ret_sock, struct err *e)
+int image_helper_start(struct session *s, const char *format, const char *layers, const int *fds, unsigned count,
+                       struct image_helper **ret, int *ret_sock, struct err *e)
 {
+	const char *what[] = {format, layers};
 	if (count == 0 || count > IMAGEHELPER_FILES_MAX)
 		return err_set(e, ERR_LIMIT, "session", "an image consists of at most %d files", IMAGEHELPER_FILES_MAX);
 	struct image_helper *h = malloc(sizeof(*h));
@@ -147,7 +150,7 @@ int image_helper_start(struct session *s, const char *format, const int *fds, un
 	if (r == 0)
 		r = make_channels(h, &c, e);
 	if (r == 0)
-		r = run(s->imagehelper, format, &c, &h->pid, e);
+		r = run(s->imagehelper, what, &c, &h->pid, e);
 	int child[] = {c.listener, c.control, c.log};
 	close_all(child, 3);
 	if (r == 0) {
@@ -227,6 +230,10 @@ void image_helper_explain(struct image_helper *h, struct err *e)
 		              h->format);
 		break;
 	default:
-		(void)err_set(e, ERR_IMAGE_UNREADABLE, "session", "qemu-nbd cannot open the %s image: %s", h->format, words);
+		/* The two things that QEMU says of a passphrase; the rest is about the image. */
+		if (strstr(words, "Invalid password") || strstr(words, "is not valid UTF-8"))
+			(void)err_set(e, ERR_KEY_WRONG, "session", "the passphrase does not open the image, or not each of its encrypted layers");
+		else
+			(void)err_set(e, ERR_IMAGE_UNREADABLE, "session", "qemu-nbd cannot open the %s image: %s", h->format, words);
 	}
 }

@@ -38,6 +38,14 @@ struct image_helper {
 	char format[8];
 };
 
+/* A file of a disk that may turn out to be encrypted: kept until session_open, and where it is, as long as the session. */
+struct layer_file {
+	struct layer_file *next;
+	unsigned disk;
+	int fd;                          /* ours */
+	char kind;                       /* enum imagehelper_layer; 0: not known yet */
+};
+
 struct session {
 	atomic_uint refs;
 	pthread_mutex_t lock;
@@ -52,6 +60,7 @@ struct session {
 	char *imagehelper;               /* path of sendense-imagehelper; owned */
 	bool foreign;
 	struct image_helper *helpers;    /* under the lock; freed with the session */
+	struct layer_file *files;        /* constant after session_open */
 	struct err why;
 	unsigned phase;                  /* enum wire_phase */
 	uint32_t last_request;
@@ -85,15 +94,31 @@ int session_pidfd(pid_t pid);
 
 /* --- imagehelper.c --- */
 
-/* Starts the helper on these files. *ret_sock: a connection to qemu-nbd. `ret` is not yet in the session's list. */
-int image_helper_start(struct session *s, const char *format, const int *fds, unsigned count, struct image_helper **ret,
-                       int *ret_sock, struct err *e);
+/* Starts the helper on these files. layers: of an encrypted chain; else NULL. *ret_sock: a connection to qemu-nbd. `ret` is not yet in the session's list. */
+int image_helper_start(struct session *s, const char *format, const char *layers, const int *fds, unsigned count,
+                       struct image_helper **ret, int *ret_sock, struct err *e);
 /* Ends it, waits for it, frees it. NULL is fine. */
 void image_helper_free(struct image_helper *h);
 /* Waits a moment for its end. It has ended by itself: replaces *e by what it said. */
 void image_helper_explain(struct image_helper *h, struct err *e);
 
+/* --- sealed.c: images that are encrypted --- */
+
+/* Keeps a copy of a layer's descriptor, where the session could read it. *ret: it, or NULL. */
+int session_keep_file(struct session *s, unsigned disk, int fd, struct layer_file **ret, struct err *e);
+/* Drops those of a disk, or (SESSION_DISKS_MAX) those of all disks without an encrypted layer. */
+void session_drop_files(struct session *s, unsigned disk);
+void session_free_files(struct session *s);
+/* Whether that volume is the disk of an encrypted image. 1: it is, of disk *ret_disk; 0: not. */
+int session_find_sealed(struct session *s, uint32_t volume, unsigned *ret_disk, bool *ret_locked, struct err *e);
+/* Opens it, with all of session_unlock()'s contract. */
+int session_unlock_sealed(struct session *s, uint32_t volume, const struct session_key *key, struct session_opened *ret,
+                          struct err *e);
+
 /* --- foreign.c, called by session.c and the pump --- */
+
+/* From now on the helper's end is the session's. */
+int session_adopt_helper(struct session *s, struct image_helper *h, struct err *e);
 
 /* The helper with that pidfd has ended: so does the session. */
 void session_helper_ended(struct session *s, int pidfd);

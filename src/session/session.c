@@ -51,6 +51,7 @@ void session_unref(struct session *s)
 		s->helpers = h->next;
 		image_helper_free(h);
 	}
+	session_free_files(s);
 	free(s->keyhelper);
 	free(s->imagehelper);
 	(void)pthread_cond_destroy(&s->changed);

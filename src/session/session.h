@@ -70,7 +70,7 @@ int session_layer_end(struct session *s, struct layer_call *c, struct wire_layer
 /* The foreign format a file's suffix promises ("vmdk", "vhd", …), or "". What has one is never taken for a raw image; and only
  * of a name ending in .vmdk is a VMDK descriptor followed, for a guest may write the like into its raw disk. */
 const char *session_foreign_format(const char *path);
-/* Whether this session can take foreign images: wire_layer.foreign of a session that cannot means to start one that can. */
+/* Whether this session can take foreign images: wire_layer.foreign or .encrypted of a session that cannot means to start one that can. */
 bool session_takes_foreign(const struct session *s);
 /* The file a VMDK descriptor, the layer added last, names as number `index` of info.extent_count. */
 int session_extent(struct session *s, unsigned disk, uint32_t index, struct wire_extent *ret, struct err *e);
@@ -125,7 +125,7 @@ struct session_key {
 
 /* Opens an encrypted volume; its inside is found as further volumes behind those there were. Takes seconds, and a gigabyte
  * in another process. ERR_KEY_WRONG; ERR_INVALID: it is not locked, or a recovery key is mistyped; ERR_VOLUME_NOT_FOUND,
- * VOLUME_*. */
+ * VOLUME_*. The disk of an encrypted image (wire_layer.encrypted) is read by qemu-nbd from then on, as with session_attach(). */
 int session_unlock(struct session *s, uint32_t volume, const struct session_key *key, struct session_opened *ret,
                    struct err *e);
 /* All volumes, malloc'ed. */

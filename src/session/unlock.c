@@ -145,8 +145,14 @@ static int give_key(struct session *s, uint32_t volume, const uint8_t *key, size
 int session_unlock(struct session *s, uint32_t volume, const struct session_key *secret, struct session_opened *ret,
                    struct err *e)
 {
+	unsigned disk;
+	bool locked;
+	int r = session_find_sealed(s, volume, &disk, &locked, e);
+	if (r > 0)
+		return session_unlock_sealed(s, volume, secret, ret, e);
 	CLEANUP(fd_close) int fd = -1;
-	int r = fetch_header(s, volume, &fd, e);
+	if (r == 0)
+		r = fetch_header(s, volume, &fd, e);
 	if (r < 0)
 		return r;
 	uint8_t key[WIRE_KEY_MAX];

@@ -371,6 +371,41 @@ static struct volume_set *set_make(const struct volume_disk *disks, unsigned dis
 	return s;
 }
 
+static int sealed_key_areas(struct blk *container, struct volume_range ret[VOLUME_KEY_AREAS_MAX], struct err *e)
+{
+	(void)container;
+	(void)ret;
+	return err_set(e, ERR_INVALID, "volume", "this disk is encrypted as an image: it is opened by who opens the image");
+}
+
+static int sealed_unlock(struct blk *container, const uint8_t *master_key, size_t len, struct blk **ret, struct err *e)
+{
+	(void)container;
+	(void)master_key;
+	(void)len;
+	(void)ret;
+	return err_set(e, ERR_INVALID, "volume", "this disk is encrypted as an image: it is opened by who opens the image");
+}
+
+static const struct volume_layer sealed_layer = {.name = "sealed", .key_areas = sealed_key_areas, .unlock = sealed_unlock};
+
+/* Encrypted below the disk: not a byte of it can be looked at. */
+static int add_sealed_disk(struct volume_set *s, unsigned disk, struct err *e)
+{
+	struct volume *v = volume_set_new(s, e);
+	if (!v)
+		return e->code;
+	v->disk = disk;
+	v->kind = VOLUME_DISK;
+	v->size = s->disks[disk]->size;
+	v->blk = blk_ref(s->disks[disk]);
+	(void)snprintf(v->content.type, sizeof(v->content.type), "crypto_LUKS");
+	v->container = v->locked = true;
+	(void)snprintf(v->reason, sizeof(v->reason), "the disk's image is encrypted (LUKS inside QCOW2): its passphrase opens it");
+	s->engine->states[v->number - 1].member_of = &sealed_layer;
+	return 0;
+}
+
 /* A disk that is there, or a word on why it is not. One that cannot be read is an error only where it is all there is. */
 static int take_disk(struct volume_set *s, unsigned i, const struct volume_disk *disk, struct err *e)
 {
@@ -378,7 +413,7 @@ static int take_disk(struct volume_set *s, unsigned i, const struct volume_disk 
 		return add_missing_disk(s, i, disk->name, disk->missing, e);
 	unsigned before = s->count;
 	s->engine->about = s->disk_count > 1 ? disk->name : NULL;
-	int r = add_disk(s, i, e);
+	int r = disk->sealed ? add_sealed_disk(s, i, e) : add_disk(s, i, e);
 	s->engine->about = NULL;
 	if (r >= 0 || s->disk_count == 1 || s->count != before || volume_fatal(e) || e->code == ERR_LIMIT)
 		return r < 0 ? err_prefix(e, "%s", disk->name) : 0;

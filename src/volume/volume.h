@@ -90,6 +90,7 @@ struct volume_disk {
 	struct blk *blk;             /* borrowed; NULL: missing */
 	const char *name;            /* what people call it, "disk 1" */
 	const char *missing;         /* why it has no blk */
+	bool sealed;                 /* its image is encrypted: it is one locked container until volume_set_add_crypt() */
 };
 
 /* The same for the disks of one machine, some of which may be missing: such a one is a volume of its own without bytes, and a

@@ -158,7 +158,7 @@ void wire_volume_get(struct rdr *r, struct wire_volume *ret)
 	*ret = v;
 }
 
-enum { LAYER_DATA_FILE = 1, LAYER_DIRTY = 2, LAYER_EXTENDED = 4, LAYER_ZSTD = 8, LAYER_FOREIGN = 16 };
+enum { LAYER_DATA_FILE = 1, LAYER_DIRTY = 2, LAYER_EXTENDED = 4, LAYER_ZSTD = 8, LAYER_FOREIGN = 16, LAYER_ENCRYPTED = 32 };
 
 void wire_layer_put(struct buf *b, const struct wire_layer *l)
 {
@@ -172,7 +172,7 @@ void wire_layer_put(struct buf *b, const struct wire_layer *l)
 	wire_put_cstr(b, l->data_file_name);
 	wire_put_u8(b, (uint8_t)((l->has_data_file ? LAYER_DATA_FILE : 0) | (l->dirty ? LAYER_DIRTY : 0) |
 	                         (l->extended_l2 ? LAYER_EXTENDED : 0) | (l->compression_zstd ? LAYER_ZSTD : 0) |
-	                         (l->foreign ? LAYER_FOREIGN : 0)));
+	                         (l->foreign ? LAYER_FOREIGN : 0) | (l->encrypted ? LAYER_ENCRYPTED : 0)));
 	wire_put_u32(b, l->extent_count);
 }
 
@@ -193,6 +193,7 @@ void wire_layer_get(struct rdr *r, struct wire_layer *ret)
 	l.extended_l2 = flags & LAYER_EXTENDED;
 	l.compression_zstd = flags & LAYER_ZSTD;
 	l.foreign = flags & LAYER_FOREIGN;
+	l.encrypted = flags & LAYER_ENCRYPTED;
 	l.extent_count = rdr_le32(r);
 	if (l.extent_count > WIRE_EXTENTS_MAX || (l.extent_count > 0 && !l.foreign))
 		r->bad = true;

@@ -108,6 +108,7 @@ struct wire_layer {
 	bool has_data_file;
 	char data_file_name[1024];
 	bool dirty, extended_l2, compression_zstd;
+	bool encrypted;                  /* QCOW2 with LUKS inside: UNLOCK_SOURCE brings its bytes */
 	bool foreign;                    /* it needs a SOURCE, made from the file or from its extents */
 	uint32_t extent_count;           /* of a VMDK descriptor, at most WIRE_EXTENTS_MAX */
 };

@@ -1,10 +1,13 @@
 /* imagehelper: how a client (session) starts sendense-imagehelper, which keeps qemu-nbd at work on one image.
  *
- *	sendense-imagehelper FORMAT FILES
+ *	sendense-imagehelper FORMAT FILES [LAYERS]
  *
  * FORMAT: "vmdk", "vhd", "vhdx", "vdi", "qed", "qcow"; FILES: how many descriptors from IMAGEHELPER_FILE_FD on hold the image, the
  * first of them its head. A VMDK of several files has a descriptor written by the client in front, which names the others
  * /proc/self/fd/N.
+ *
+ * FORMAT "qcow2" is a chain with LUKS-encrypted layers: LAYERS has a letter for each layer, newest first (enum
+ * imagehelper_layer); behind the layers' descriptors stands one more, the end of a pipe to read the passphrase from.
  *
  * It lives as long as the other end of IMAGEHELPER_CONTROL_FD, on which nothing is said, and no longer than qemu-nbd. What goes
  * wrong it writes to standard error, one sentence a line. */
@@ -16,6 +19,7 @@ enum {
 	IMAGEHELPER_CONTROL_FD = 4,
 	IMAGEHELPER_FILE_FD = 5,
 	IMAGEHELPER_FILES_MAX = 513,
+	IMAGEHELPER_LAYERS_MAX = 256,        /* = IMAGE_SEALED_LAYERS_MAX */
 
 	/* Its exit status. */
 	IMAGEHELPER_ENDED = 0,               /* the client is gone, or qemu-nbd had nobody left to serve */
@@ -23,6 +27,12 @@ enum {
 	IMAGEHELPER_NO_QEMU = 3,
 	IMAGEHELPER_NO_SANDBOX = 4,
 	IMAGEHELPER_KILLED = 5,              /* qemu-nbd was ended by a signal */
+};
+
+enum imagehelper_layer {
+	IMAGEHELPER_LUKS = 'e',              /* QCOW2, encrypted */
+	IMAGEHELPER_PLAIN = 'q',             /* QCOW2, not encrypted */
+	IMAGEHELPER_RAW = 'r',               /* the last one only */
 };
 
 #endif

@@ -32,7 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 5
+#define WIRE_VERSION 6
 
 enum {
 	WIRE_FRAME_MAX = 64 << 10,
@@ -85,6 +85,7 @@ enum wire_direction {
 	X(MEASURE,    12, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 64, 1)                                \
 	X(KEY_AREAS,  14, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 3)                                \
 	X(UNLOCK,     15, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_KEY_MAX + 64, 0)                 \
+	X(UNLOCK_SOURCE, 20, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 1)                             \
 	X(DUMP,       17, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 3)                                \
 	X(CANCEL,     13, WIRE_TO_WORKER, WIRE_PHASE_ANY, 16, 0)                                    \
 	X(READY,      32, WIRE_TO_CLIENT, WIRE_PHASE_HELLO, 64, 0)                                  \

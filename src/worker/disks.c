@@ -187,6 +187,7 @@ int disks_name(struct disks *d, unsigned disk, const char *name, const char *mis
 static int open_chain(struct disk *dk, struct blk **ret, struct err *e)
 {
 	unsigned count = dk->layer_count;
+	dk->sealed = image_chain_sealed(dk->layers, count);
 	dk->layer_count = 0; /* image_chain_open takes them over, whatever happens */
 	int r = image_chain_open(dk->layers, count, ret, e);
 	free(dk->layers);
@@ -230,7 +231,8 @@ static int discover(struct disks *d, struct err *e)
 		struct disk *dk = &d->disk[i];
 		if (dk->name[0] == '\0')
 			(void)snprintf(dk->name, sizeof(dk->name), "disk %u", i);
-		disks[i] = (struct volume_disk){.blk = d->blks[i], .name = dk->name, .missing = dk->missing};
+		disks[i] = (struct volume_disk){.blk = d->blks[i], .name = dk->name, .missing = dk->missing,
+		                                 .sealed = dk->sealed};
 	}
 	int r = volume_discover_machine(disks, d->count, probe_content, NULL, &d->set, e);
 	for (unsigned i = 0; r == 0 && i < d->count; i++)
@@ -263,6 +265,19 @@ int disks_open(struct disks *d, struct err *e)
 int disks_unlock(struct disks *d, uint32_t volume, const uint8_t *key, size_t len, struct err *e)
 {
 	int r = volume_set_unlock(d->set, volume, key, len, e);
+	if (r >= 0)
+		r = parts_join(d, e);
+	if (r == 0 && d->default_volume == 0)
+		choose_default(d);
+	return r;
+}
+
+int disks_unlock_source(struct disks *d, uint32_t volume, struct blk *source, struct err *e)
+{
+	const struct volume *v = volume >= 1 && volume <= d->set->count ? &d->set->volumes[volume - 1] : NULL;
+	if (!v || v->kind != VOLUME_DISK || !d->disk[v->disk].sealed)
+		return err_set(e, ERR_INVALID, "worker", "volume %u is no disk of an encrypted image", volume);
+	int r = volume_set_add_crypt(d->set, volume, source, e);
 	if (r >= 0)
 		r = parts_join(d, e);
 	if (r == 0 && d->default_volume == 0)

@@ -117,6 +117,7 @@ static void layer_to_wire(const struct image_layer_info *info, struct wire_layer
 		.extended_l2 = info->extended_l2,
 		.compression_zstd = info->compression_zstd,
 		.foreign = image_format_is_foreign(info->format),
+		.encrypted = info->encrypted,
 		.extent_count = info->extent_count,
 	};
 	(void)snprintf(w->format, sizeof(w->format), "%s", image_format_name(info->format));
@@ -266,7 +267,8 @@ static const struct job_kind kinds[] = {
 	[WIRE_LIST] = {job_list, false},         [WIRE_READ] = {job_read, false},
 	[WIRE_ARCHIVE] = {job_archive, false},   [WIRE_MANIFEST] = {job_manifest, false},
 	[WIRE_SEARCH] = {job_search, false},     [WIRE_MEASURE] = {job_measure, false},
-	[WIRE_KEY_AREAS] = {job_key_areas, false}, [WIRE_UNLOCK] = {job_unlock, true},      [WIRE_DUMP] = {job_dump, false},
+	[WIRE_KEY_AREAS] = {job_key_areas, false}, [WIRE_UNLOCK] = {job_unlock, true},
+	[WIRE_UNLOCK_SOURCE] = {job_unlock_source, true}, [WIRE_DUMP] = {job_dump, false},
 };
 
 static void job_run(struct job *j)

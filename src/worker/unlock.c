@@ -1,11 +1,14 @@
 /* Encrypted containers: the header out, the key in. */
 #include "worker/worker.h"
 
+#include "wire/imagehelper.h"
+
 #include <string.h>
 
 _Static_assert((int)WIRE_KEY_MAX == (int)VOLUME_MASTER_KEY_MAX && (int)WIRE_KEY_AREAS_MAX == (int)VOLUME_KEY_AREAS_MAX &&
                        (int)WIRE_KEY_AREA_BYTES_MAX == (int)VOLUME_KEY_AREA_BYTES_MAX &&
-                       (int)WIRE_DISKS_MAX == (int)VOLUME_DISKS_MAX,
+                       (int)WIRE_DISKS_MAX == (int)VOLUME_DISKS_MAX &&
+                       (int)IMAGEHELPER_LAYERS_MAX == (int)IMAGE_SEALED_LAYERS_MAX,
                "the wire carries what volume.h allows");
 
 static int find_areas(struct job *j, uint32_t volume, struct volume_range areas[VOLUME_KEY_AREAS_MAX],
@@ -46,6 +49,17 @@ int job_key_areas(struct job *j, struct err *e)
 	return r;
 }
 
+static void send_unlocked(struct job *j)
+{
+	const struct disks *d = &j->worker->disks;
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_UNLOCKED, j->request);
+	wire_put_u32(&b, d->set->count);
+	wire_put_u32(&b, d->default_volume);
+	job_put_warnings(&b, d);
+	job_send(j, &b);
+}
+
 int job_unlock(struct job *j, struct err *e)
 {
 	struct disks *d = &j->worker->disks;
@@ -55,13 +69,22 @@ int job_unlock(struct job *j, struct err *e)
 	if (j->rd.bad)
 		return err_set(e, ERR_INVALID, "worker", "an UNLOCK request that cannot be read");
 	int r = disks_unlock(d, volume, (const uint8_t *)key, len, e);
-	if (r < 0)
-		return r;
-	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
-	wire_begin(&b, WIRE_UNLOCKED, j->request);
-	wire_put_u32(&b, d->set->count);
-	wire_put_u32(&b, d->default_volume);
-	job_put_warnings(&b, d);
-	job_send(j, &b);
-	return 0;
+	if (r == 0)
+		send_unlocked(j);
+	return r;
+}
+
+int job_unlock_source(struct job *j, struct err *e)
+{
+	struct disks *d = &j->worker->disks;
+	uint32_t volume = rdr_le32(&j->rd);
+	if (j->rd.bad || !j->worker->source)
+		return err_set(e, ERR_INVALID, "worker", "an UNLOCK_SOURCE request that this worker cannot take");
+	CLEANUP(blk_unref_p) struct blk *source = NULL;
+	int r = j->worker->source->open(fd_steal(&j->extra_fd), &source, e);
+	if (r == 0)
+		r = disks_unlock_source(d, volume, source, e);
+	if (r == 0)
+		send_unlocked(j);
+	return r;
 }

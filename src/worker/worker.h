@@ -50,6 +50,7 @@ struct disk {
 	unsigned fd_count;
 	char name[WIRE_DISK_NAME_LEN];   /* what people call it; "": by its number */
 	char missing[WIRE_MISSING_LEN];  /* why it is not there; "" where it is */
+	bool sealed;                     /* its image is encrypted: the bytes come with UNLOCK_SOURCE */
 };
 
 struct volume_fs {                       /* one per volume, by number - 1 */
@@ -88,6 +89,8 @@ int disks_set_source(struct disks *d, unsigned disk, struct blk *source, const s
 int disks_open(struct disks *d, struct err *e);
 /* Opens encrypted container `volume` with the raw key of its data; the numbers of what was known stay. */
 int disks_unlock(struct disks *d, uint32_t volume, const uint8_t *key, size_t len, struct err *e);
+/* The same for a disk whose image is encrypted: its decrypted bytes. */
+int disks_unlock_source(struct disks *d, uint32_t volume, struct blk *source, struct err *e);
 /* The filesystem of a volume, opened on first use. 0: the default volume. */
 int disks_fs(struct disks *d, uint32_t volume, struct fs **ret, struct err *e);
 void disks_close(struct disks *d);
@@ -201,6 +204,7 @@ int job_measure(struct job *j, struct err *e);           /* search.c */
 int job_volumes(struct job *j, struct err *e);           /* stat.c */
 int job_key_areas(struct job *j, struct err *e);         /* unlock.c */
 int job_unlock(struct job *j, struct err *e);            /* unlock.c */
+int job_unlock_source(struct job *j, struct err *e);     /* unlock.c */
 void listing_free(struct listing *l);
 
 /* Volume, filesystem and object a request's path means, under the gate. */

@@ -137,7 +137,7 @@ static void allows(void **state)
 static void says_what_to_open(void **state)
 {
 	(void)state;
-	char spec[FOREIGN_SPEC_MAX];
+	static char spec[FOREIGN_SPEC_MAX];
 	struct err e = ERR_INIT;
 	assert_ok(foreign_spec("vmdk", 5, -1, spec, &e), &e);
 	assert_non_null(strstr(spec, "\"backing\":null"));
@@ -150,6 +150,43 @@ static void says_what_to_open(void **state)
 		err_clear(&e);
 		assert_int_equal(foreign_spec(bad[i], 5, 6, spec, &e), ERR_INVALID);
 	}
+}
+
+static unsigned count_of(const char *text, const char *word)
+{
+	unsigned n = 0;
+	for (const char *p = text; (p = strstr(p, word)) != NULL; p++)
+		n++;
+	return n;
+}
+
+static void says_which_chain_to_open(void **state)
+{
+	(void)state;
+	static char spec[FOREIGN_SPEC_MAX];
+	struct err e = ERR_INIT;
+	assert_ok(foreign_chain_spec("qer", 5, spec, &e), &e);
+	assert_int_equal(count_of(spec, "\"key-secret\":\"key\""), 1);
+	assert_int_equal(count_of(spec, "\"backing\":{"), 2);
+	assert_int_equal(count_of(spec, "\"driver\":\"raw\""), 1);
+	assert_int_equal(count_of(spec, "{"), count_of(spec, "}"));
+	assert_true(strstr(spec, "fd/5\"") < strstr(spec, "fd/6\"") && strstr(spec, "fd/6\"") < strstr(spec, "fd/7\""));
+	assert_ok(foreign_chain_spec("e", 5, spec, &e), &e);
+	assert_int_equal(count_of(spec, "\"backing\":null"), 1);
+	char many[258] = "";
+	memset(many, 'e', 256);
+	assert_ok(foreign_chain_spec(many, 5, spec, &e), &e);
+	assert_int_equal(count_of(spec, "key-secret"), 256);
+	assert_int_equal(count_of(spec, "{"), count_of(spec, "}"));
+	many[256] = 'e';
+	assert_int_equal(foreign_chain_spec(many, 5, spec, &e), ERR_LIMIT);
+	static const char *const bad[] = {"re", "x", "e\"", "eq,"};
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		err_clear(&e);
+		assert_int_equal(foreign_chain_spec(bad[i], 5, spec, &e), ERR_INVALID);
+	}
+	err_clear(&e);
+	assert_int_equal(foreign_chain_spec("", 5, spec, &e), ERR_LIMIT);
 }
 
 static void makes_overlays(void **state)
@@ -203,7 +240,8 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refuses), cmocka_unit_test(allows), cmocka_unit_test(says_what_to_open), cmocka_unit_test(makes_overlays),
+		cmocka_unit_test(refuses), cmocka_unit_test(allows), cmocka_unit_test(says_what_to_open),
+		cmocka_unit_test(says_which_chain_to_open), cmocka_unit_test(makes_overlays),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -257,8 +257,8 @@ static void features(void **state)
 	compose(img);
 	put_be32(img + 32, 1);
 	open_fails(img, sizeof(img), ERR_IMAGE_ENCRYPTED, "AES");
-	put_be32(img + 32, 2);
-	open_fails(img, sizeof(img), ERR_IMAGE_ENCRYPTED, "LUKS");
+	put_be32(img + 32, 3);
+	open_fails(img, sizeof(img), ERR_IMAGE_ENCRYPTED, "unknown method");
 	compose(img);
 	put_be32(img + 4, 4);
 	open_fails(img, sizeof(img), ERR_IMAGE_UNSUPPORTED, "version 4");
@@ -378,6 +378,82 @@ static void chains(void **state)
 	close(base);
 }
 
+/* LUKS inside: a LUKS header of a cluster at the end of the file. */
+static void compose_luks(uint8_t *p)
+{
+	compose(p);
+	put_be32(p + 32, 2);
+	put_be32(p + 104, 0x0537be77);
+	put_be32(p + 108, 16);
+	put_be64(p + 112, FILE_BYTES - CLUSTER);
+	put_be64(p + 120, CLUSTER);
+}
+
+static void encrypted(void **state)
+{
+	(void)state;
+	compose_luks(img);
+	put_be32(img + 104, 0);
+	open_fails(img, sizeof(img), ERR_IMAGE_CORRUPT, "where its LUKS header is");
+	compose_luks(img);
+	put_be64(img + 112, CLUSTER + 512);
+	open_fails(img, sizeof(img), ERR_IMAGE_CORRUPT, "where its LUKS header is");
+	compose_luks(img);
+	put_be64(img + 120, 0);
+	open_fails(img, sizeof(img), ERR_IMAGE_CORRUPT, "where its LUKS header is");
+	put_be64(img + 120, CLUSTER + 1);
+	open_fails(img, sizeof(img), ERR_IMAGE_UNREADABLE, "the LUKS header");
+	put_be64(img + 120, UINT64_MAX);
+	open_fails(img, sizeof(img), ERR_IMAGE_UNREADABLE, "the LUKS header");
+	put_be32(img + 108, 8);
+	open_fails(img, sizeof(img), ERR_IMAGE_CORRUPT, "16 bytes");
+	compose_luks(img);
+	put_be64(img + 72, 4);
+	open_fails(img, sizeof(img), ERR_IMAGE_UNSUPPORTED, "encrypted and keeps its data in an external file");
+}
+
+/* The disk of an encrypted chain is there, and says what it is when it is read, whichever layer is encrypted. */
+static void sealed_chains(void **state)
+{
+	(void)state;
+	compose_luks(img);
+	int luks = file_of(img, sizeof(img));
+	compose(img);
+	put_be64(img + 24, 4 * CLUSTER);
+	put_be64(img + 8, 512);
+	put_be32(img + 16, 1);
+	img[512] = 'x';
+	int over = file_of(img, sizeof(img));
+	put_be64(img + 72, 4);
+	int data_over = file_of(img, sizeof(img));
+	struct image_layer *l[2] = {NULL};
+	struct err e = ERR_INIT;
+	struct blk *b = NULL;
+	uint8_t to[512];
+	assert_ok(image_layer_open(over, IMAGE_AUTO, &l[0], &e), &e);
+	assert_ok(image_layer_open(luks, IMAGE_AUTO, &l[1], &e), &e);
+	assert_true(image_layer_info(l[1])->encrypted && !image_layer_info(l[0])->encrypted);
+	assert_true(image_chain_sealed(l, 2) && !image_chain_sealed(l, 1));
+	assert_ok(image_chain_open(l, 2, &b, &e), &e);
+	assert_int_equal(b->size, 4 * CLUSTER);
+	assert_int_equal(blk_read(b, 0, to, sizeof(to), &e), ERR_VOLUME_LOCKED);
+	blk_unref(b);
+
+	err_clear(&e);
+	assert_ok(image_layer_open(data_over, IMAGE_AUTO, &l[0], &e), &e);
+	assert_ok(image_layer_set_data_file(l[0], over, &e), &e);
+	assert_ok(image_layer_open(luks, IMAGE_AUTO, &l[1], &e), &e);
+	assert_int_equal(image_chain_open(l, 2, &b, &e), ERR_IMAGE_UNSUPPORTED);
+
+	err_clear(&e);
+	assert_ok(image_layer_open(luks, IMAGE_AUTO, &l[0], &e), &e);
+	assert_ok(image_layer_open(luks, IMAGE_AUTO, &l[1], &e), &e);
+	assert_int_equal(image_chain_open(l, 2, &b, &e), ERR_INVALID);
+	close(luks);
+	close(over);
+	close(data_over);
+}
+
 static void data_files(void **state)
 {
 	(void)state;
@@ -495,7 +571,7 @@ int main(void)
 		cmocka_unit_test(reads_well),    cmocka_unit_test(foreign_formats), cmocka_unit_test(foreign_refused), cmocka_unit_test(features),
 		cmocka_unit_test(headers),       cmocka_unit_test(backing_names),   cmocka_unit_test(chains),
 		cmocka_unit_test(data_files),    cmocka_unit_test(damaged_tables),  cmocka_unit_test(short_files),
-		cmocka_unit_test(odd_sizes_end_with_their_last_sector),
+		cmocka_unit_test(odd_sizes_end_with_their_last_sector), cmocka_unit_test(encrypted), cmocka_unit_test(sealed_chains),
 	};
 	return cmocka_run_group_tests_name("image", tests, NULL, NULL);
 }

@@ -682,6 +682,35 @@ static void disks_of_a_machine_that_are_missing(void **state)
 	blk_unref(broken);
 }
 
+/* Encrypted below the disk: nothing of it is looked at until its bytes come from elsewhere, and then it is like any other. */
+static void sealed_disks(void **state)
+{
+	struct fixture *f = *state;
+	struct blk *unreadable = NULL;
+	assert_ok(blk_fault_open(f->blk, &(struct blk_fault_plan){.bad_len = UINT64_MAX}, &unreadable, &f->e), &f->e);
+	memcpy(f->disk, "FILES", 5);
+	struct volume_disk disks[] = {{.blk = unreadable, .name = "first", .sealed = true}, {.blk = f->blk, .name = "second"}};
+	assert_ok(volume_discover_machine(disks, 2, test_probe, NULL, &f->set, &f->e), &f->e);
+	assert_int_equal(f->set->count, 2);
+	assert_true(volume(f, 1)->locked && volume(f, 1)->container && !volume(f, 1)->content.supported);
+	assert_int_equal(volume(f, 1)->size, f->blk->size);
+	assert_string_equal(volume(f, 1)->content.type, "crypto_LUKS");
+	assert_int_equal(f->set->warning_count, 0);
+
+	struct volume_range areas[VOLUME_KEY_AREAS_MAX];
+	assert_int_equal(volume_set_key_areas(f->set, 1, areas, &f->e), ERR_INVALID);
+	err_clear(&f->e);
+	assert_int_equal(volume_set_unlock(f->set, 1, (const uint8_t *)"key", 3, &f->e), ERR_INVALID);
+	err_clear(&f->e);
+	assert_int_equal(volume_set_add_crypt(f->set, 1, f->blk, &f->e), 3);
+	assert_int_equal(volume_set_add_crypt(f->set, 1, f->blk, &f->e), 3);
+	assert_false(volume(f, 1)->locked);
+	assert_int_equal(volume(f, 3)->kind, VOLUME_CRYPT);
+	assert_int_equal(volume(f, 3)->parent, 1);
+	assert_true(volume(f, 3)->content.supported);
+	blk_unref(unreadable);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -713,6 +742,7 @@ int main(void)
 		T(endless_nesting_ends),
 		T(a_broken_volume_does_not_harm_the_others),
 		T(disks_of_a_machine_that_are_missing),
+		T(sealed_disks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

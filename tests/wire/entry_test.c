@@ -170,7 +170,7 @@ static void test_layer(void **state)
 	CLEANUP(buf_free) struct buf b = BUF_INIT(WIRE_PAYLOAD_MAX);
 	struct wire_layer in = {.format = "qcow2", .version = 3, .cluster_size = 65536, .virtual_size = 7, .file_size = 8,
 	                        .backing_name = "../base.qcow2", .backing_format = "raw", .has_data_file = true,
-	                        .data_file_name = "d", .compression_zstd = true};
+	                        .data_file_name = "d", .compression_zstd = true, .encrypted = true};
 	wire_layer_put(&b, &in);
 	struct rdr r = rdr_init(b.data, b.len);
 	struct wire_layer out;
@@ -178,7 +178,7 @@ static void test_layer(void **state)
 	assert_false(r.bad);
 	assert_string_equal(out.backing_name, in.backing_name);
 	assert_string_equal(out.backing_format, "raw");
-	assert_true(out.has_data_file && out.compression_zstd && !out.dirty && !out.extended_l2);
+	assert_true(out.has_data_file && out.compression_zstd && out.encrypted && !out.foreign && !out.dirty && !out.extended_l2);
 	for (size_t cut = 0; cut < b.len; cut++) {
 		r = rdr_init(b.data, cut);
 		wire_layer_get(&r, &out);
