@@ -7,7 +7,7 @@ for tool in qemu-img qemu-io qemu-nbd mke2fs python3 jq curl cmp; do
 done
 cd "${T:?}" || exit 1
 export TMPDIR=$T/tmp
-SECRET='correct horse 4711'
+SECRET='stapled battery 4711'
 mkdir tmp tree tree/etc tree/usr repo repo/vm repo/vm/disk-0 repo/vm/disk-1
 printf '%s' "$SECRET" >pw.raw
 printf '%s\n' "$SECRET" >pw
@@ -35,8 +35,7 @@ fill() {
 ok 'an encrypted image is made' create -o $LUKS base.qcow2 16M
 fill base.qcow2 || flunk 'it is filled'
 qemu-img convert -f raw -O qcow2 plain.raw plain.qcow2
-# A chain whose layers hold different parts: what the overlays have is not what is below.
-cp plain.raw changed.raw
+# An encrypted layer on top, below, or both.
 create -o $LUKS -u -b plain.qcow2 -F qcow2 over-plain.qcow2 16M
 create -o $LUKS,encrypt.cipher-alg=aes-128,cluster_size=4096 -u -b base.qcow2 -F qcow2 over-luks.qcow2 16M
 create -o $LUKS -u -b plain.raw -F raw over-raw.qcow2 16M
@@ -78,7 +77,6 @@ is 'two disks of one machine, one of them encrypted' \
 if command -v sfdisk >/dev/null; then
 	truncate -s 20M parts.raw
 	echo '2048,16384,L' | sfdisk -q parts.raw >/dev/null 2>&1
-	dd if=plain.raw of=small.raw bs=1M count=0 status=none
 	mke2fs -q -F -t ext4 -d tree small.raw 8M >/dev/null 2>&1
 	dd if=small.raw of=parts.raw bs=512 seek=2048 conv=notrunc status=none
 	create -o $LUKS parts.qcow2 20M
@@ -201,11 +199,12 @@ ok 'the hub killed: helper and qemu-nbd are gone' sh -c '[ -n "$1" ]' - "$QEMU"
 ok 'qemu-nbd, too' gone "$QEMU"
 
 kill $SAMPLER; wait $SAMPLER 2>/dev/null
-printf 'correct horse' >pattern
+printf 'stapled battery\n' >pattern
+printf 'wrong 5520\n' | cat pattern - >patterns
 ok 'command lines were looked at' grep -qa 'qemu-nbd' seen
 ok 'no secret in any of them' bash -c '! grep -qaFf pattern seen'
-ok 'no secret in the log' bash -c '! grep -qF -e "correct horse" -e "wrong 5520" hub.log'
-ok 'no secret in the catalog' bash -c '! grep -rqF -e "correct horse" hub/'
+ok 'no secret in the log' bash -c '! grep -qFf patterns hub.log'
+ok 'no secret in the catalog' bash -c '! grep -rqFf pattern hub/'
 is 'nothing is left in the temporary folder' "$(ls tmp)" ''
 
 # --- without QEMU
