@@ -18,7 +18,7 @@ ROUNDS ?= 5
 SEED ?=
 PROGRAMS = sendense sendense-hub sendense-worker sendense-client
 
-.PHONY: all build web web-if-possible demo test test-asan test-tsan bench fuzz soak differential install clean deps-build
+.PHONY: all build web web-if-possible demo test test-asan test-tsan bench fuzz soak lint differential install clean deps-build
 
 all: build
 
@@ -86,6 +86,11 @@ bench:
 	@python3 -B tools/bench --build "$(CURDIR)/build-bench" --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY)) $(if $(FS),--fs $(FS)) \
 		$(if $(BENCH_DIR),--folder "$(BENCH_DIR)") \
 		$(if $(QUICK),--quick,--page docs/benchmarks.md --json docs/benchmarks.json)
+
+# clang-tidy and cppcheck over src/.
+lint: build
+	@tools/install-deps lint
+	@tools/lint $(or $(BUILD),build)
 
 fuzz:
 	@tools/install-deps build fuzz

@@ -45,12 +45,11 @@ int fat_dir_next(const struct fat_fs *fat, struct clusters_dir *d, struct fat_en
 	int r;
 	while ((r = clusters_dir_next(d, &raw, &off, e)) > 0) {
 		uint8_t attr = raw[11] & FAT_ATTR_MASK;
-		if (raw[0] == DELETED) {
+		bool label = attr != FAT_LONG_NAME && (attr & FAT_LABEL);
+		if (raw[0] == DELETED || label) {
 			l.slots = 0;
 		} else if (attr == FAT_LONG_NAME) {
 			fat_long_name_add(&l, raw);
-		} else if (attr & FAT_LABEL) {
-			l.slots = 0;
 		} else {
 			fat_entry_decode(raw, &fat->geo, ret);
 			ret->off = off;
