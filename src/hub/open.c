@@ -20,7 +20,7 @@ int hub_open_repository(struct hub *h, const char *repository_id, struct reposit
 	return r < 0 ? err_prefix(e, "repository \"%s\"", row->name) : r;
 }
 
-enum { LAYERS_AHEAD = 64 };          /* descriptors on their way to a worker at a time */
+enum { LAYERS_AHEAD = 128 };          /* descriptors on their way to a worker at a time */
 
 /* A worker being set up. */
 struct opening {
@@ -183,6 +183,8 @@ static int add_layers(struct opening *o, const struct catalog_disk_list *chain, 
 		                        &calls[begun], e);
 	for (size_t i = 0; i < opened; i++)
 		(void)close(fds[i]);
+	if (r == 0)
+		r = session_ready(o->session, e);
 	while (r == 0 && ended < count) {
 		r = end_layer(o, chain, first + ended, calls[ended], e);
 		ended++;
@@ -267,7 +269,7 @@ static int add_disks(struct opening *o, struct mount_disk *disks, unsigned count
 {
 	if (count == 1)
 		return add_chain(o, disks[0].id, e);
-	int r = 0;
+	int r = session_ready(o->session, e);
 	unsigned missing = 0;
 	struct err first = ERR_INIT;
 	for (o->disk = 0; o->disk < count && r == 0; o->disk++) {
@@ -290,7 +292,7 @@ static int open_disks(struct hub *h, struct mount_disk *disks, unsigned count, b
 	hub_session_options(h, &opt);
 	opt.foreign = foreign;
 	*ret_foreign = false;
-	int r = session_start(&opt, &s, e);
+	int r = session_begin(&opt, &s, e);
 	if (r < 0)
 		return r;
 	struct opening o = {.hub = h, .session = s};

@@ -64,6 +64,8 @@ struct session {
 	struct err why;
 	unsigned phase;                  /* enum wire_phase */
 	uint32_t last_request;
+	struct pending hello;            /* until session_ready(), by the one thread that sets the session up */
+	bool greeted;
 	struct pending *pending;
 	struct leftover *leftovers;
 	unsigned call_timeout_ms, open_timeout_ms, stall_timeout_ms, key_timeout_ms;

@@ -52,6 +52,7 @@ void session_unref(struct session *s)
 		image_helper_free(h);
 	}
 	session_free_files(s);
+	buf_free(&s->hello.answer);
 	free(s->keyhelper);
 	free(s->imagehelper);
 	(void)pthread_cond_destroy(&s->changed);
@@ -438,17 +439,29 @@ static int hello(struct session *s, const struct session_options *opt, struct er
 	wire_begin(&b, WIRE_HELLO, 0);
 	wire_put_u32(&b, WIRE_VERSION);
 	wire_put_u32(&b, opt->no_sandbox ? 1 : 0);
-	struct pending p;
-	int r = session_call(s, &b, NULL, 0, WIRE_READY, s->call_timeout_ms, &p, e);
-	if (r == ERR_WORKER_DIED) {
-		e->code = ERR_WORKER_START;
-		return err_prefix(e, "the worker did not start");
-	}
-	if (r < 0)
-		return r;
-	struct rdr rd = rdr_init(p.answer.data, p.answer.len);
+	s->hello = (struct pending){.answer = BUF_INIT(WIRE_FRAME_MAX)};
+	return session_submit(s, &s->hello, &b, NULL, 0, e);
+}
+
+/* A worker that is gone before it was there. */
+static int start_failed(struct err *e)
+{
+	if (e->code != ERR_WORKER_DIED)
+		return e->code;
+	e->code = ERR_WORKER_START;
+	return err_prefix(e, "the worker did not start");
+}
+
+int session_ready(struct session *s, struct err *e)
+{
+	if (s->greeted)
+		return 0;
+	s->greeted = true;
+	if (session_end_call(s, &s->hello, WIRE_READY, s->call_timeout_ms, e) < 0)
+		return start_failed(e);
+	struct rdr rd = rdr_init(s->hello.answer.data, s->hello.answer.len);
 	uint32_t version = rdr_le32(&rd);
-	buf_free(&p.answer);
+	buf_free(&s->hello.answer);
 	if (rd.bad || version != WIRE_VERSION)
 		return err_set(e, ERR_WORKER_START, "session",
 		               "the worker speaks protocol version %u, this program %d: install both from one build",
@@ -467,7 +480,7 @@ static int find_neighbour(const char *worker, const char *name, char **ret, stru
 	return err_no_memory(e, "session");
 }
 
-int session_start(const struct session_options *opt, struct session **ret, struct err *e)
+int session_begin(const struct session_options *opt, struct session **ret, struct err *e)
 {
 	int r = pump_start(e);
 	if (r < 0)
@@ -494,8 +507,22 @@ int session_start(const struct session_options *opt, struct session **ret, struc
 	r = s->sock_watch ? hello(s, opt, e) : e->code;
 	if (r < 0) {
 		session_close(s);
-		return r;
+		return start_failed(e);
 	}
 	*ret = s;
 	return 0;
+}
+
+int session_start(const struct session_options *opt, struct session **ret, struct err *e)
+{
+	struct session *s;
+	int r = session_begin(opt, &s, e);
+	if (r < 0)
+		return r;
+	r = session_ready(s, e);
+	if (r < 0)
+		session_close(s);
+	else
+		*ret = s;
+	return r;
 }

@@ -39,6 +39,11 @@ struct session_options {
 
 /* ERR_WORKER_START, ERR_SANDBOX. */
 int session_start(const struct session_options *opt, struct session **ret, struct err *e);
+/* The same in two steps: the worker starts, which takes longer than most of what follows, while its client opens the files
+ * and begins layers. The worker takes them only when it is confined. session_ready() says whether that succeeded, before
+ * anything else is waited for; called again it does nothing. */
+int session_begin(const struct session_options *opt, struct session **ret, struct err *e);
+int session_ready(struct session *s, struct err *e);
 /* Kills the worker if it still lives, waits for it, drops the caller's reference. NULL is fine. */
 void session_close(struct session *s);
 CLEANUP_DEFINE(session_close, struct session *)
