@@ -26,7 +26,7 @@ int job_copy_out(struct job *j, struct blk *b, uint64_t off, uint64_t len, struc
 		if (r < 0)
 			return r;
 		size_t n = (size_t)min_u64(len, room);
-		gate_enter(&j->worker->gate);
+		gate_enter_bulk(&j->worker->gate);
 		r = blk_read(b, off, p, n, e);
 		gate_leave(&j->worker->gate);
 		if (r < 0)
@@ -42,7 +42,7 @@ static int dump(struct job *j, struct blk *b, struct err *e)
 {
 	for (uint64_t off = 0; off < b->size;) {
 		struct blk_extent x;
-		gate_enter(&j->worker->gate);
+		gate_enter_bulk(&j->worker->gate);
 		int r = blk_extent(b, off, min_u64(LOOK_MAX, b->size - off), &x, e);
 		gate_leave(&j->worker->gate);
 		for (uint64_t done = 0; r == 0 && x.kind == BLK_DATA && done < x.len; done += RUN_MAX) {
@@ -83,7 +83,7 @@ int job_dump(struct job *j, struct err *e)
 	const struct disks *d = &j->worker->disks;
 	struct blk *b = d->blks[0];
 	int r = 0;
-	gate_enter(&j->worker->gate);
+	gate_enter_bulk(&j->worker->gate);
 	if (volume > 0)
 		r = find_volume(d, volume, &b, e);
 	else if (d->count != 1)

@@ -43,7 +43,7 @@ static int hash_file(struct manifest *m, struct fs_id id, uint64_t *ret_size, un
 {
 	struct worker *w = m->job->worker;
 	struct fs_file *f = NULL;
-	gate_enter(&w->gate);
+	gate_enter_bulk(&w->gate);
 	int r = fs_file_open(m->fs, id, NULL, &f, e);
 	gate_leave(&w->gate);
 	if (r < 0)
@@ -55,7 +55,7 @@ static int hash_file(struct manifest *m, struct fs_id id, uint64_t *ret_size, un
 			r = err_set(e, ERR_CANCELLED, "worker", "the reader went away");
 			break;
 		}
-		gate_enter(&w->gate);
+		gate_enter_bulk(&w->gate);
 		r = fs_file_read(f, off, m->chunk, n, e);
 		gate_leave(&w->gate);
 		(void)EVP_DigestUpdate(m->digest, m->chunk, n);
@@ -63,7 +63,7 @@ static int hash_file(struct manifest *m, struct fs_id id, uint64_t *ret_size, un
 	}
 	(void)EVP_DigestFinal_ex(m->digest, md, NULL);
 	*ret_size = f->size;
-	gate_enter(&w->gate);
+	gate_enter_bulk(&w->gate);
 	fs_file_close(f);
 	gate_leave(&w->gate);
 	return r;
@@ -89,7 +89,7 @@ static int add_entry(struct manifest *m, const struct walk_entry *we, struct err
 	buf_addf(&m->line, " time=%" PRId64 ".%09u", st->mtime.sec, st->mtime.nsec);
 	if (st->type == FS_SYMLINK) {
 		buf_reset(&m->target);
-		gate_enter(&m->job->worker->gate);
+		gate_enter_bulk(&m->job->worker->gate);
 		int r = fs_readlink(m->fs, we->id, &m->target, why);
 		gate_leave(&m->job->worker->gate);
 		if (r < 0)
@@ -138,7 +138,7 @@ static int manifest_entry(void *arg, const struct walk_entry *we, struct err *e)
 static int run(struct manifest *m, uint32_t volume, const char *path, size_t len, struct err *e)
 {
 	struct fs_id id;
-	gate_enter(&m->job->worker->gate);
+	gate_enter_bulk(&m->job->worker->gate);
 	int r = job_resolve(m->job, volume, path, len, FS_FOLLOW, &m->fs, &id, e);
 	gate_leave(&m->job->worker->gate);
 	if (r < 0)

@@ -182,7 +182,7 @@ static int copy_range(struct pack *p, struct fs_file *f, uint64_t off, uint64_t 
 {
 	while (len > 0) {
 		size_t n = (size_t)min_u64(len, CHUNK);
-		gate_enter(&p->job->worker->gate);
+		gate_enter_bulk(&p->job->worker->gate);
 		int r = fs_file_read(f, off, p->chunk, n, why);
 		gate_leave(&p->job->worker->gate);
 		if (r < 0)
@@ -230,7 +230,7 @@ static int pack_file(struct pack *p, const struct walk_entry *we, struct archive
 	struct fs_file *f = NULL;
 	struct err why = ERR_INIT;
 	struct worker *w = p->job->worker;
-	gate_enter(&w->gate);
+	gate_enter_bulk(&w->gate);
 	if (fs_file_open(p->fs, we->id, NULL, &f, &why) == 0 && f->size > 0) {
 		/* The first bytes now: a file of which nothing can be read is left out, not announced. */
 		uint8_t first;
@@ -253,7 +253,7 @@ static int pack_file(struct pack *p, const struct walk_entry *we, struct archive
 		if (r == 0 && several)
 			remember_link(p, we->id, en->path);
 	}
-	gate_enter(&w->gate);
+	gate_enter_bulk(&w->gate);
 	fs_file_close(f);
 	gate_leave(&w->gate);
 	return r;
@@ -263,7 +263,7 @@ static int pack_symlink(struct pack *p, const struct walk_entry *we, struct arch
 {
 	struct err why = ERR_INIT;
 	buf_reset(&p->target);
-	gate_enter(&p->job->worker->gate);
+	gate_enter_bulk(&p->job->worker->gate);
 	(void)fs_readlink(p->fs, we->id, &p->target, &why);
 	gate_leave(&p->job->worker->gate);
 	if (why.code < 0) {
@@ -312,7 +312,7 @@ static int pack_entry(void *arg, const struct walk_entry *we, struct err *e)
 		return WALK_GO_ON; /* the root of the volume has no name of its own */
 	struct archive_entry en;
 	fill_entry(&en, shown, we->st);
-	gate_enter(&p->job->worker->gate);
+	gate_enter_bulk(&p->job->worker->gate);
 	read_xattrs(p, we->id, we->path);
 	gate_leave(&p->job->worker->gate);
 	en.xattrs = p->xattrs;
@@ -336,7 +336,7 @@ static int pack_path(struct pack *p, uint32_t volume, const char *path, size_t l
 	struct fs_id id;
 	struct fs_stat st;
 	struct err why = ERR_INIT;
-	gate_enter(&p->job->worker->gate);
+	gate_enter_bulk(&p->job->worker->gate);
 	int r = job_resolve(p->job, volume, path, len, 0, &p->fs, &id, &why);
 	if (r == 0)
 		r = fs_stat(p->fs, id, &st, &why);

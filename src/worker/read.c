@@ -31,7 +31,7 @@ static int copy_out(struct job *j, struct fs_file *f, uint64_t off, uint64_t len
 		if (r < 0)
 			return r;
 		size_t n = (size_t)min_u64(len, room);
-		gate_enter(&j->worker->gate);
+		gate_enter_bulk(&j->worker->gate);
 		r = fs_file_read(f, off, p, n, e);
 		gate_leave(&j->worker->gate);
 		if (r < 0)

@@ -30,7 +30,7 @@ static int send_hit(struct search *s, const struct walk_entry *we, struct err *e
 	CLEANUP(buf_free) struct buf b = BUF_INIT(ENTRY_RECORD_MAX + 4);
 	if (we->path_len > ENTRY_NAME_MAX)
 		return 0;
-	gate_enter(&s->job->worker->gate);
+	gate_enter_bulk(&s->job->worker->gate);
 	list_put_entry(&b, s->fs, we->path, we->path_len, we->type, we->id, we->st, we->why);
 	gate_leave(&s->job->worker->gate);
 	int r = buf_ok(&b, "worker", e);
@@ -81,7 +81,7 @@ int job_search(struct job *j, struct err *e)
 	int r = parse_search(&s, &volume, &path, &len, e);
 	struct fs_id id;
 	if (r == 0) {
-		gate_enter(&j->worker->gate);
+		gate_enter_bulk(&j->worker->gate);
 		r = job_resolve(j, volume, path, len, FS_FOLLOW, &s.fs, &id, e);
 		gate_leave(&j->worker->gate);
 	}
@@ -132,7 +132,7 @@ int job_measure(struct job *j, struct err *e)
 	for (size_t i = 0; i < list.count && r == 0; i++) {
 		struct fs *fs;
 		struct fs_id id;
-		gate_enter(&j->worker->gate);
+		gate_enter_bulk(&j->worker->gate);
 		r = job_resolve(j, volume, list.paths[i].path, list.paths[i].len, 0, &fs, &id, e);
 		gate_leave(&j->worker->gate);
 		if (r == 0)

@@ -92,7 +92,7 @@ static int step_into(struct walker *w, struct fs_id id, enum fs_type type, const
 	if (broken) {
 		why = *broken;
 	} else {
-		gate_enter(&w->job->worker->gate);
+		gate_enter_bulk(&w->job->worker->gate);
 		(void)fs_stat(w->fs, id, &st, &why);
 		gate_leave(&w->job->worker->gate);
 	}
@@ -185,7 +185,7 @@ static int step(struct walker *w, struct err *e)
 	struct frame *f = w->top;
 	if (!f->batch || (f->next == f->batch->count && !f->last)) {
 		struct err why = ERR_INIT;
-		gate_enter(&w->job->worker->gate);
+		gate_enter_bulk(&w->job->worker->gate);
 		int r = read_batch(w, f, &why, e);
 		gate_leave(&w->job->worker->gate);
 		if (r == 0 && why.code < 0)

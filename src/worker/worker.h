@@ -24,21 +24,29 @@
 #include <stdbool.h>
 
 enum {
-	WORKER_JOBS_MAX = 64,            /* requests at once; one more is refused with ERR_LIMIT */
+	WORKER_JOBS_MAX = 192,           /* requests at once; one more is refused with ERR_LIMIT */
 	WORKER_STACK = 512 << 10,
 	WORKER_THREAD_IDLE_MS = 2000,
 };
 
 /* --- gate.c --- */
 
+/* One thread at a time in the images and filesystems. Who answers a question goes before those who copy and walk, which take
+ * turns; of these one is let in at the latest after GATE_IN_A_ROW questions. */
+enum { GATE_BULK = 64, GATE_IN_A_ROW = 32 };
+
 struct gate {
 	pthread_mutex_t lock;
-	pthread_cond_t turn;
-	uint64_t next, serving;
+	pthread_cond_t asking;
+	pthread_cond_t bulk[GATE_BULK];      /* by ticket: only the next one is woken */
+	uint64_t next, serving;              /* tickets of the bulk ones */
+	unsigned asking_count, in_a_row;
+	bool busy;
 };
 
 void gate_init(struct gate *g);
 void gate_enter(struct gate *g);
+void gate_enter_bulk(struct gate *g);
 void gate_leave(struct gate *g);
 
 /* --- disks.c: the images, volumes and filesystems --- */
