@@ -1,12 +1,14 @@
 /* raid5 and raid6: rows of 64 KiB stripes, of data and of one or two parities, that move on by one device from row to row.
  *
- *	P = d0 + d1 + …             (+ is XOR)
- *	Q = d0 + 2·d1 + 4·d2 + …    in GF(2^8) modulo x^8 + x^4 + x^3 + x^2 + 1
+ *	P = d0 + d1 + …
+ *	Q = d0 + 2·d1 + 4·d2 + …    (base/gf256.h)
  *
  * Nothing says which of the stripes of a row is damaged where one of them is: the ways to compute bytes of raid6 differ in which
  * other one they do without, and the checksum of the result tells which way was right.
  */
 #include "fs/btrfs/btrfs.h"
+
+#include "base/gf256.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -29,59 +31,6 @@ unsigned btrfs_row_stripe(const struct btrfs_chunk *c, uint64_t row, unsigned sl
 unsigned btrfs_row_ways(const struct btrfs_chunk *c)
 {
 	return c->profile & BTRFS_RAID6 ? 1 + btrfs_row_data(c) : 1;
-}
-
-/* --- arithmetic ----------------------------------------------------------------------------------- */
-
-static uint8_t gf_mul(uint8_t a, uint8_t b)
-{
-	unsigned sum = 0, x = a;
-	for (; b; b >>= 1, x = x << 1 ^ (x & 0x80 ? 0x11d : 0))
-		sum ^= b & 1 ? x : 0;
-	return (uint8_t)sum;
-}
-
-/* 2 to the n-th. */
-static uint8_t gf_power(unsigned n)
-{
-	uint8_t p = 1;
-	for (n %= 255; n > 0; n--)
-		p = gf_mul(p, 2);
-	return p;
-}
-
-/* The 254th power; the group has 255 elements. */
-static uint8_t gf_inverse(uint8_t a)
-{
-	uint8_t p = 1;
-	for (unsigned i = 0; i < 254; i++)
-		p = gf_mul(p, a);
-	return p;
-}
-
-static void add(uint8_t *to, const uint8_t *from, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		to[i] ^= from[i];
-}
-
-/* to += factor · from */
-static void add_times(uint8_t *to, const uint8_t *from, uint8_t factor, size_t len)
-{
-	uint8_t table[256];
-	for (unsigned i = 0; i < 256; i++)
-		table[i] = gf_mul((uint8_t)i, factor);
-	for (size_t i = 0; i < len; i++)
-		to[i] ^= table[from[i]];
-}
-
-static void times(uint8_t *to, uint8_t factor, size_t len)
-{
-	uint8_t table[256];
-	for (unsigned i = 0; i < 256; i++)
-		table[i] = gf_mul((uint8_t)i, factor);
-	for (size_t i = 0; i < len; i++)
-		to[i] = table[to[i]];
 }
 
 /* --- one row -------------------------------------------------------------------------------------- */
@@ -129,9 +78,9 @@ static int sum_data(struct row *w, uint8_t *p, struct err *e)
 			w->left_out = i;
 			continue;
 		}
-		add(p, w->stripe, w->len);
+		gf256_add(p, w->stripe, w->len);
 		if (two)
-			add_times(w->q, w->stripe, gf_power(i), w->len);
+			gf256_add_times(w->q, w->stripe, gf256_power(i), w->len);
 	}
 	return 0;
 }
@@ -141,7 +90,7 @@ static int rest_of_q(struct row *w, struct err *e)
 {
 	int r = read_slot(w, w->data + 1, e);
 	if (r == 0)
-		add(w->q, w->stripe, w->len);
+		gf256_add(w->q, w->stripe, w->len);
 	return r;
 }
 
@@ -151,7 +100,7 @@ static int solve(struct row *w, uint8_t *p, struct err *e)
 	bool two = w->c->profile & BTRFS_RAID6, one_wanting = w->left_out >= w->data;
 	int r = w->left_out == w->data ? ERR_FILE_CORRUPT : read_slot(w, w->data, &why);
 	if (r == 0)
-		add(p, w->stripe, w->len);
+		gf256_add(p, w->stripe, w->len);
 	if (r == 0 && one_wanting)
 		return 0;
 	if (r < 0 && (!two || !one_wanting)) {
@@ -162,15 +111,15 @@ static int solve(struct row *w, uint8_t *p, struct err *e)
 	r = rest_of_q(w, e);
 	if (r < 0)
 		return r;
-	uint8_t factor = gf_power(w->wanted);
+	uint8_t factor = gf256_power(w->wanted);
 	if (has_p) {
 		/* p = a + b, q = A·a + B·b: a = (q + B·p) / (A + B) */
-		uint8_t other = gf_power(w->left_out);
-		add_times(w->q, p, other, w->len);
+		uint8_t other = gf256_power(w->left_out);
+		gf256_add_times(w->q, p, other, w->len);
 		factor ^= other;
 	}
 	memcpy(p, w->q, w->len);
-	times(p, gf_inverse(factor), w->len);
+	gf256_times(p, gf256_inverse(factor), w->len);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "volume/raid/raid.h"
 
 #include "base/bytes.h"
+#include "base/gf256.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -128,61 +129,6 @@ static unsigned exponent(const struct parity *a, const struct row *row, unsigned
 	return i;
 }
 
-/* --- Arithmetic ------------------------------------------------------------------------------------------------ */
-
-static uint8_t gf_mul(uint8_t a, uint8_t b)
-{
-	uint8_t product = 0;
-	for (; b; b >>= 1) {
-		if (b & 1)
-			product ^= a;
-		a = (uint8_t)(a << 1 ^ (a & 0x80 ? 0x1d : 0));
-	}
-	return product;
-}
-
-static uint8_t gf_pow2(unsigned i)
-{
-	uint8_t v = 1;
-	for (i %= 255; i > 0; i--)
-		v = gf_mul(v, 2);
-	return v;
-}
-
-/* a^254: the field has 255 elements that are not 0. */
-static uint8_t gf_inverse(uint8_t a)
-{
-	uint8_t v = 1;
-	for (unsigned i = 0; i < 254; i++)
-		v = gf_mul(v, a);
-	return v;
-}
-
-static void xor_into(uint8_t *to, const uint8_t *from, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		to[i] ^= from[i];
-}
-
-/* to ^= factor * from */
-static void mul_into(uint8_t *to, const uint8_t *from, size_t len, uint8_t factor)
-{
-	uint8_t table[256];
-	for (unsigned i = 0; i < 256; i++)
-		table[i] = gf_mul((uint8_t)i, factor);
-	for (size_t i = 0; i < len; i++)
-		to[i] ^= table[from[i]];
-}
-
-static void mul(uint8_t *p, size_t len, uint8_t factor)
-{
-	uint8_t table[256];
-	for (unsigned i = 0; i < 256; i++)
-		table[i] = gf_mul((uint8_t)i, factor);
-	for (size_t i = 0; i < len; i++)
-		p[i] = table[p[i]];
-}
-
 /* --- Reconstruction --------------------------------------------------------------------------------------------- */
 
 /* 0: the bytes; 1: this member has none to give. */
@@ -222,9 +168,9 @@ static int sum_row(struct parity *a, const struct row *row, unsigned wanted, uin
 			second = m;
 			continue;
 		}
-		xor_into(a->p_sum, a->tmp, len);
+		gf256_add(a->p_sum, a->tmp, len);
 		if (a->level == 6)
-			mul_into(a->q_sum, a->tmp, len, gf_pow2(exponent(a, row, m)));
+			gf256_add_times(a->q_sum, a->tmp, gf256_power(exponent(a, row, m)), len);
 	}
 	*ret_second = second;
 	return 0;
@@ -237,8 +183,8 @@ static int from_q(struct parity *a, const struct row *row, unsigned wanted, uint
 	int r = a->level == 6 ? read_member(a, row->q, at, a->tmp, len, e) : 1;
 	if (r != 0)
 		return r < 0 ? r : too_many(a, e);
-	xor_into(a->q_sum, a->tmp, len);
-	mul(a->q_sum, len, gf_inverse(gf_pow2(exponent(a, row, wanted))));
+	gf256_add(a->q_sum, a->tmp, len);
+	gf256_times(a->q_sum, gf256_inverse(gf256_power(exponent(a, row, wanted))), len);
 	memcpy(to, a->q_sum, len);
 	return 0;
 }
@@ -251,10 +197,10 @@ static int from_both(struct parity *a, const struct row *row, unsigned wanted, u
 	int r = read_member(a, row->q, at, a->tmp, len, e);
 	if (r != 0)
 		return r < 0 ? r : too_many(a, e);
-	xor_into(a->q_sum, a->tmp, len);
-	uint8_t gx = gf_pow2(exponent(a, row, wanted)), gy = gf_pow2(exponent(a, row, second));
-	mul_into(a->q_sum, a->p_sum, len, gy);
-	mul(a->q_sum, len, gf_inverse(gx ^ gy));
+	gf256_add(a->q_sum, a->tmp, len);
+	uint8_t gx = gf256_power(exponent(a, row, wanted)), gy = gf256_power(exponent(a, row, second));
+	gf256_add_times(a->q_sum, a->p_sum, gy, len);
+	gf256_times(a->q_sum, gf256_inverse(gx ^ gy), len);
 	memcpy(to, a->q_sum, len);
 	return 0;
 }
@@ -272,7 +218,7 @@ static int reconstruct(struct parity *a, const struct row *row, unsigned wanted,
 		return r;
 	if (r > 0)
 		return two ? too_many(a, e) : from_q(a, row, wanted, at, to, len, e);
-	xor_into(a->p_sum, a->tmp, len);
+	gf256_add(a->p_sum, a->tmp, len);
 	if (two)
 		return from_both(a, row, wanted, second, at, to, len, e);
 	memcpy(to, a->p_sum, len);
