@@ -3,6 +3,7 @@
 #include "foreign/foreign.h"
 
 #include "base/cleanup.h"
+#include "base/landlock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,35 +87,12 @@ static int drop_user(struct err *e)
 
 /* --- Landlock ------------------------------------------------------------------------------------- */
 
-/* Newer rules than the headers of the build know; a kernel is told only those it has. */
-#define LANDLOCK_FS_ALL_1 ((UINT64_C(1) << 13) - 1)
-#define LANDLOCK_FS_REFER (UINT64_C(1) << 13)
-#define LANDLOCK_FS_TRUNCATE (UINT64_C(1) << 14)
-#define LANDLOCK_FS_IOCTL_DEV (UINT64_C(1) << 15)
-#define LANDLOCK_NET_ALL UINT64_C(3)
-#define LANDLOCK_SCOPE_ALL UINT64_C(3)
-
 static int make_ruleset(struct err *e)
 {
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	if (abi < 1)
+	int fd = landlock_ruleset();
+	if (fd < 0 && landlock_missing(errno))
 		return err_set(e, ERR_SANDBOX, "foreign",
 		               "the kernel has no Landlock (Linux 5.13), without which images of this format are not opened");
-	struct {
-		uint64_t fs, net, scoped;
-	} attr = {.fs = LANDLOCK_FS_ALL_1};
-	if (abi >= 2)
-		attr.fs |= LANDLOCK_FS_REFER;
-	if (abi >= 3)
-		attr.fs |= LANDLOCK_FS_TRUNCATE;
-	if (abi >= 5)
-		attr.fs |= LANDLOCK_FS_IOCTL_DEV;
-	if (abi >= 4)
-		attr.net = LANDLOCK_NET_ALL;
-	if (abi >= 6)
-		attr.scoped = LANDLOCK_SCOPE_ALL;
-	size_t size = abi >= 6 ? sizeof(attr) : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
-	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
 	return fd < 0 ? sandbox_error(e, "Landlock") : fd;
 }
 
@@ -155,7 +133,7 @@ static int enter_landlock(const struct foreign_walls *w, struct err *e)
 	if (ruleset < 0)
 		return e->code;
 	int r = add_landlock_rules(ruleset, w, e);
-	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+	if (r == 0 && landlock_enter(ruleset) < 0)
 		r = sandbox_error(e, "Landlock");
 	return r;
 }

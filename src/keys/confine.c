@@ -2,13 +2,13 @@
 #include "keys/keys.h"
 
 #include "base/cleanup.h"
+#include "base/landlock.h"
 #include "wire/keyhelper.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/landlock.h>
 #include <poll.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -26,8 +26,6 @@
 #endif
 
 enum { NOBODY = 65534, FILES_MAX = 32, CPU_SECONDS_MAX = 300, NICENESS = 10 };
-
-#define LANDLOCK_FS_ALL_1 ((UINT64_C(1) << 13) - 1)
 
 static int set_limit(int what, rlim_t value, struct err *e)
 {
@@ -66,11 +64,10 @@ static int drop_user(struct err *e)
 /* No path of a file system can be opened any more. The memfd can: it is of none. */
 static int enter_landlock(struct err *e)
 {
-	struct landlock_ruleset_attr attr = {.handled_access_fs = LANDLOCK_FS_ALL_1};
-	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
+	CLEANUP(fd_close) int fd = landlock_ruleset();
+	if (fd < 0 && landlock_missing(errno))
 		return 0;
-	CLEANUP(fd_close) int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-	if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+	if (fd < 0 || landlock_enter(fd) < 0)
 		return err_set_errno(e, ERR_SANDBOX, errno, "keys", "cannot enter Landlock");
 	return 0;
 }

@@ -34,3 +34,24 @@ int bulk_write(struct bulk *o, const void *p, size_t len, struct err *e)
 	}
 	return 0;
 }
+
+int job_copy_out(struct job *j, job_read_fn *read, void *from, uint64_t off, uint64_t len, struct err *e)
+{
+	while (len > 0) {
+		uint8_t *p;
+		size_t room;
+		int r = bulk_reserve(&j->out, &p, &room, e);
+		if (r < 0)
+			return r;
+		size_t n = (size_t)min_u64(len, room);
+		gate_enter_bulk(&j->worker->gate);
+		r = read(from, off, p, n, e);
+		gate_leave(&j->worker->gate);
+		if (r < 0)
+			return r;
+		bulk_commit(&j->out, n);
+		off += n;
+		len -= n;
+	}
+	return 0;
+}

@@ -17,25 +17,14 @@ static int put_record(struct bulk *o, uint64_t off, uint64_t len, struct err *e)
 	return bulk_write(o, head, sizeof(head), e);
 }
 
-int job_copy_out(struct job *j, struct blk *b, uint64_t off, uint64_t len, struct err *e)
+static int read_blk(void *from, uint64_t off, void *to, size_t len, struct err *e)
 {
-	while (len > 0) {
-		uint8_t *p;
-		size_t room;
-		int r = bulk_reserve(&j->out, &p, &room, e);
-		if (r < 0)
-			return r;
-		size_t n = (size_t)min_u64(len, room);
-		gate_enter_bulk(&j->worker->gate);
-		r = blk_read(b, off, p, n, e);
-		gate_leave(&j->worker->gate);
-		if (r < 0)
-			return r;
-		bulk_commit(&j->out, n);
-		off += n;
-		len -= n;
-	}
-	return 0;
+	return blk_read(from, off, to, len, e);
+}
+
+int job_copy_blk(struct job *j, struct blk *b, uint64_t off, uint64_t len, struct err *e)
+{
+	return job_copy_out(j, read_blk, b, off, len, e);
 }
 
 static int dump(struct job *j, struct blk *b, struct err *e)
@@ -49,7 +38,7 @@ static int dump(struct job *j, struct blk *b, struct err *e)
 			uint64_t n = min_u64(RUN_MAX, x.len - done);
 			r = put_record(&j->out, off + done, n, e);
 			if (r == 0)
-				r = job_copy_out(j, b, off + done, n, e);
+				r = job_copy_blk(j, b, off + done, n, e);
 			if (r == 0)
 				job_progress(j, 0, off + done + n, 0);
 		}

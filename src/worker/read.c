@@ -21,26 +21,9 @@ static int open_file(struct job *j, const struct read_request *q, struct fs_file
 	return r < 0 ? r : fs_file_open(fs, id, q->stream[0] ? q->stream : NULL, ret, e);
 }
 
-/* Straight from the image into the ring's slots. The gate is held while bytes are read, not while the client is slow. */
-static int copy_out(struct job *j, struct fs_file *f, uint64_t off, uint64_t len, struct err *e)
+static int read_file(void *from, uint64_t off, void *to, size_t len, struct err *e)
 {
-	while (len > 0) {
-		uint8_t *p;
-		size_t room;
-		int r = bulk_reserve(&j->out, &p, &room, e);
-		if (r < 0)
-			return r;
-		size_t n = (size_t)min_u64(len, room);
-		gate_enter_bulk(&j->worker->gate);
-		r = fs_file_read(f, off, p, n, e);
-		gate_leave(&j->worker->gate);
-		if (r < 0)
-			return r;
-		bulk_commit(&j->out, n);
-		off += n;
-		len -= n;
-	}
-	return 0;
+	return fs_file_read(from, off, to, len, e);
 }
 
 int job_read(struct job *j, struct err *e)
@@ -61,7 +44,7 @@ int job_read(struct job *j, struct err *e)
 		r = err_set(e, ERR_INVALID, "worker", "the file has %" PRIu64 " bytes, %" PRIu64 " is behind its end", f->size,
 		            q.off);
 	else
-		r = copy_out(j, f, q.off, min_u64(q.len, f->size - q.off), e);
+		r = job_copy_out(j, read_file, f, q.off, min_u64(q.len, f->size - q.off), e);
 	gate_enter(&j->worker->gate);
 	fs_file_close(f);
 	gate_leave(&j->worker->gate);

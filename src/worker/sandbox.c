@@ -1,13 +1,13 @@
 #include "worker/sandbox.h"
 
 #include "base/cleanup.h"
+#include "base/landlock.h"
 #include "wire/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/landlock.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -95,35 +95,12 @@ static int drop_capabilities(struct err *e)
 	return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot drop the capabilities");
 }
 
-/* Newer rules than the headers of the build know; a kernel is told only those it has. */
-#define LANDLOCK_FS_ALL_1 ((UINT64_C(1) << 13) - 1)
-#define LANDLOCK_FS_REFER (UINT64_C(1) << 13)
-#define LANDLOCK_FS_TRUNCATE (UINT64_C(1) << 14)
-#define LANDLOCK_FS_IOCTL_DEV (UINT64_C(1) << 15)
-#define LANDLOCK_NET_ALL UINT64_C(3)
-#define LANDLOCK_SCOPE_ALL UINT64_C(3)
-
 static int enter_landlock(uint32_t *layers, struct err *e)
 {
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	if (abi < 1)
+	CLEANUP(fd_close) int fd = landlock_ruleset();
+	if (fd < 0 && landlock_missing(errno))
 		return 0;
-	struct {
-		uint64_t fs, net, scoped;
-	} attr = {.fs = LANDLOCK_FS_ALL_1};
-	if (abi >= 2)
-		attr.fs |= LANDLOCK_FS_REFER;
-	if (abi >= 3)
-		attr.fs |= LANDLOCK_FS_TRUNCATE;
-	if (abi >= 5)
-		attr.fs |= LANDLOCK_FS_IOCTL_DEV;
-	if (abi >= 4)
-		attr.net = LANDLOCK_NET_ALL;
-	if (abi >= 6)
-		attr.scoped = LANDLOCK_SCOPE_ALL;
-	size_t size = abi >= 6 ? sizeof(attr) : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
-	CLEANUP(fd_close) int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
-	if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+	if (fd < 0 || landlock_enter(fd) < 0)
 		return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot enter Landlock");
 	*layers |= SANDBOX_LANDLOCK;
 	return 0;

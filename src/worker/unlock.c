@@ -45,7 +45,7 @@ int job_key_areas(struct job *j, struct err *e)
 	if (r == 0)
 		r = bulk_write(&j->out, head.data, head.len, e);
 	for (int i = 0; i < n && r == 0; i++)
-		r = job_copy_out(j, b, areas[i].off, areas[i].len, e);
+		r = job_copy_blk(j, b, areas[i].off, areas[i].len, e);
 	return r;
 }
 

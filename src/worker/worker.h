@@ -204,8 +204,10 @@ int job_list(struct job *j, struct err *e);              /* list.c */
 int job_read(struct job *j, struct err *e);              /* read.c */
 int job_archive(struct job *j, struct err *e);           /* pack.c */
 int job_dump(struct job *j, struct err *e);              /* dump.c */
-/* Bytes of a block source into the stream. The gate is held while they are read, not while the client is slow. */
-int job_copy_out(struct job *j, struct blk *b, uint64_t off, uint64_t len, struct err *e);
+/* Bytes straight into the stream's slots. The gate is held while they are read, not while the client is slow. (bulk.c) */
+typedef int job_read_fn(void *from, uint64_t off, void *to, size_t len, struct err *e);
+int job_copy_out(struct job *j, job_read_fn *read, void *from, uint64_t off, uint64_t len, struct err *e);
+int job_copy_blk(struct job *j, struct blk *b, uint64_t off, uint64_t len, struct err *e);    /* dump.c */
 int job_manifest(struct job *j, struct err *e);          /* manifest.c */
 int job_search(struct job *j, struct err *e);            /* search.c */
 int job_measure(struct job *j, struct err *e);           /* search.c */
