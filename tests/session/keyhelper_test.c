@@ -12,6 +12,10 @@
 
 static char dir[64], program[128];
 
+/* Reads the question, 8 bytes of head and 13 of passphrase: who answers and ends before it was asked
+ * may be found ended while the question is still being written. */
+#define READ_QUESTION "head -c 21 <&0 >/dev/null; "
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -61,7 +65,7 @@ static void test_hangs(void **state)
 	(void)state;
 	expect_failure("exec sleep 1000", 200, ERR_TIMEOUT, "took too long and was ended");
 	/* It read the question, and gives half an answer. */
-	expect_failure("head -c 21 <&0 >/dev/null; printf '\\0\\0' >&0; exec sleep 1000", 300, ERR_TIMEOUT, "took too long");
+	expect_failure(READ_QUESTION "printf '\\0\\0' >&0; exec sleep 1000", 300, ERR_TIMEOUT, "took too long");
 	/* Ending itself is asked for by nobody: it is killed. */
 	expect_failure("trap '' TERM INT HUP; while :; do sleep 1; done", 200, ERR_TIMEOUT, "took too long");
 }
@@ -71,20 +75,20 @@ static void test_ends(void **state)
 	(void)state;
 	expect_failure("exit 0", 60000, ERR_WORKER_PROTOCOL, "ended without an answer");
 	expect_failure("kill -SEGV $$", 60000, ERR_WORKER_PROTOCOL, "ended without an answer");
-	expect_failure("head -c 21 <&0 >/dev/null; printf '\\0\\0\\0\\0\\20\\0\\0\\0short' >&0", 60000, ERR_WORKER_PROTOCOL, "");
+	expect_failure(READ_QUESTION "printf '\\0\\0\\0\\0\\20\\0\\0\\0short' >&0", 60000, ERR_WORKER_PROTOCOL, "");
 }
 
 static void test_lies(void **state)
 {
 	(void)state;
 	/* Longer than any key; no key at all; a code that is none; a sentence without end. */
-	expect_failure("printf '\\0\\0\\0\\0\\1\\2\\0\\0' >&0; head -c 600 /dev/zero >&0", 60000, ERR_WORKER_PROTOCOL, "");
-	expect_failure("printf '\\0\\0\\0\\0\\0\\0\\0\\0' >&0", 60000, ERR_WORKER_PROTOCOL, "");
-	expect_failure("printf '\\377\\377\\377\\377\\4\\0\\0\\0evil' >&0", 60000, ERR_WORKER_PROTOCOL, "");
-	expect_failure("printf '\\1\\0\\0\\0\\0\\20\\0\\0' >&0", 60000, ERR_WORKER_PROTOCOL, "");
+	expect_failure(READ_QUESTION "printf '\\0\\0\\0\\0\\1\\2\\0\\0' >&0; head -c 600 /dev/zero >&0", 60000, ERR_WORKER_PROTOCOL, "");
+	expect_failure(READ_QUESTION "printf '\\0\\0\\0\\0\\0\\0\\0\\0' >&0", 60000, ERR_WORKER_PROTOCOL, "");
+	expect_failure(READ_QUESTION "printf '\\377\\377\\377\\377\\4\\0\\0\\0evil' >&0", 60000, ERR_WORKER_PROTOCOL, "");
+	expect_failure(READ_QUESTION "printf '\\1\\0\\0\\0\\0\\20\\0\\0' >&0", 60000, ERR_WORKER_PROTOCOL, "");
 	/* A sentence is text, whatever is in it. */
 	char script[128];
-	(void)snprintf(script, sizeof(script), "printf '\\%o\\0\\0\\0\\6\\0\\0\\0no\\033[2J' >&0", -ERR_KEY_WRONG);
+	(void)snprintf(script, sizeof(script), READ_QUESTION "printf '\\%o\\0\\0\\0\\6\\0\\0\\0no\\033[2J' >&0", -ERR_KEY_WRONG);
 	expect_failure(script, 60000, ERR_KEY_WRONG, "no?[2J");
 }
 
@@ -94,7 +98,7 @@ static void test_answers(void **state)
 	uint8_t key[WIRE_KEY_MAX];
 	size_t len = 0;
 	(void)state;
-	assert_ok(ask("head -c 21 <&0 >/dev/null; printf '\\0\\0\\0\\0\\4\\0\\0\\0good' >&0; exec sleep 1000", 60000, 13, key, &len, &e), &e);
+	assert_ok(ask(READ_QUESTION "printf '\\0\\0\\0\\0\\4\\0\\0\\0good' >&0; exec sleep 1000", 60000, 13, key, &len, &e), &e);
 	assert_int_equal(len, 4);
 	assert_memory_equal(key, "good", 4);
 	/* No shell in between: what it is given arrives whole, also where it is long. */
