@@ -9,12 +9,12 @@
 #include "archive/writer.h"
 #include "archive/zipdir.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/utf8.h"
 
 #include <isa-l/crc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	METHOD_STORED = 0, METHOD_DEFLATE = 8,
@@ -65,12 +65,8 @@ static uint32_t unix_mode(const struct archive_entry *en)
 static uint32_t dos_time(int64_t sec)
 {
 	const int64_t first = 315532800, last = 4354819198;
-	time_t t = (time_t)(sec < first ? first : sec > last ? last : sec);
-	struct tm tm;
-	if (!gmtime_r(&t, &tm))
-		return 0x21 << 16;
-	return (uint32_t)(tm.tm_year - 80) << 25 | (uint32_t)(tm.tm_mon + 1) << 21 | (uint32_t)tm.tm_mday << 16 |
-	       (uint32_t)tm.tm_hour << 11 | (uint32_t)tm.tm_min << 5 | (uint32_t)tm.tm_sec >> 1;
+	struct clock_civil c = clock_civil(sec < first ? first : sec > last ? last : sec);
+	return (uint32_t)(c.year - 1980) << 25 | c.month << 21 | c.day << 16 | c.hour << 11 | c.minute << 5 | c.second >> 1;
 }
 
 static void add16(struct buf *b, unsigned v)

@@ -15,11 +15,6 @@ static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 static const char weekdays[7][4] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"}; /* from 1970-01-01 */
 
-struct civil {
-	int year;
-	unsigned month, day, hour, minute, second;
-};
-
 int64_t clock_now_us(void)
 {
 	struct timespec ts;
@@ -41,7 +36,7 @@ static int64_t floor_div(int64_t a, int64_t b)
 
 /* A year begins in March here, so that the leap day is its last: the month lengths then follow 153 days per five
  * months. */
-static struct civil civil_from_sec(int64_t sec)
+struct clock_civil clock_civil(int64_t sec)
 {
 	int64_t days = floor_div(sec, DAY);
 	unsigned rest = (unsigned)(sec - days * DAY);
@@ -52,7 +47,7 @@ static struct civil civil_from_sec(int64_t sec)
 	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
 	unsigned mp = (5 * doy + 2) / 153;
 	unsigned month = mp < 10 ? mp + 3 : mp - 9;
-	return (struct civil){
+	return (struct clock_civil){
 		.year = (int)(era * 400 + yoe) + (month <= 2),
 		.month = month,
 		.day = doy - (153 * mp + 2) / 5 + 1,
@@ -62,7 +57,7 @@ static struct civil civil_from_sec(int64_t sec)
 	};
 }
 
-static int64_t sec_from_civil(const struct civil *c)
+int64_t clock_from_civil(const struct clock_civil *c)
 {
 	int64_t year = c->year - (c->month <= 2);
 	int64_t era = floor_div(year, 400);
@@ -79,7 +74,7 @@ static unsigned month_days(int year, unsigned month)
 	return days[month - 1] + (month == 2 && leap);
 }
 
-static bool civil_valid(const struct civil *c)
+static bool civil_valid(const struct clock_civil *c)
 {
 	return c->month >= 1 && c->month <= 12 && c->day >= 1 && c->day <= month_days(c->year, c->month) &&
 	       c->hour <= 23 && c->minute <= 59 && c->second <= 60;
@@ -97,7 +92,7 @@ size_t clock_rfc3339(char to[CLOCK_RFC3339_MAX], int64_t sec, uint32_t nsec)
 	to[0] = '\0';
 	if (sec < sec_first || sec > sec_last)
 		return 0;
-	struct civil c = civil_from_sec(sec);
+	struct clock_civil c = clock_civil(sec);
 	char *p = put_digits(to, (unsigned)c.year, 4);
 	*p++ = '-';
 	p = put_digits(p, c.month, 2);
@@ -207,7 +202,7 @@ static int64_t take_zone(struct scan *s)
 	return c == '-' ? -ahead : ahead;
 }
 
-static void take_hms(struct scan *s, struct civil *c)
+static void take_hms(struct scan *s, struct clock_civil *c)
 {
 	c->hour = take_digits(s, 2);
 	take(s, ":");
@@ -219,7 +214,7 @@ static void take_hms(struct scan *s, struct civil *c)
 bool clock_rfc3339_parse(const char *text, size_t len, int64_t *ret_sec, uint32_t *ret_nsec)
 {
 	struct scan s = {.p = text, .end = text + len};
-	struct civil c = {0};
+	struct clock_civil c = {0};
 	c.year = (int)take_digits(&s, 4);
 	take(&s, "-");
 	c.month = take_digits(&s, 2);
@@ -231,7 +226,7 @@ bool clock_rfc3339_parse(const char *text, size_t len, int64_t *ret_sec, uint32_
 	int64_t ahead = take_zone(&s);
 	if (s.bad || s.p != s.end || !civil_valid(&c))
 		return false;
-	*ret_sec = sec_from_civil(&c) - ahead;
+	*ret_sec = clock_from_civil(&c) - ahead;
 	if (ret_nsec)
 		*ret_nsec = nsec;
 	return true;
@@ -242,7 +237,7 @@ size_t clock_http(char to[CLOCK_HTTP_MAX], int64_t sec)
 	to[0] = '\0';
 	if (sec < sec_first || sec > sec_last)
 		return 0;
-	struct civil c = civil_from_sec(sec);
+	struct clock_civil c = clock_civil(sec);
 	int64_t days = floor_div(sec, DAY);
 	char *p = to;
 	memcpy(p, weekdays[days - floor_div(days, 7) * 7], 3);
@@ -274,7 +269,7 @@ static unsigned take_month(struct scan *s)
 }
 
 /* "06 Nov 1994 08:49:37 GMT", or with dashes and two digits "06-Nov-94 08:49:37 GMT" */
-static void take_imf_or_850(struct scan *s, struct civil *c)
+static void take_imf_or_850(struct scan *s, struct clock_civil *c)
 {
 	c->day = take_digits(s, 2);
 	bool dashes = peek(s) == '-';
@@ -283,7 +278,7 @@ static void take_imf_or_850(struct scan *s, struct civil *c)
 	take(s, dashes ? "-" : " ");
 	c->year = (int)take_digits(s, dashes ? 2 : 4);
 	if (dashes) {
-		int now = civil_from_sec(clock_now_us() / 1000000).year;
+		int now = clock_civil(clock_now_us() / 1000000).year;
 		c->year += now - now % 100;
 		if (c->year > now + 50)
 			c->year -= 100;
@@ -294,7 +289,7 @@ static void take_imf_or_850(struct scan *s, struct civil *c)
 }
 
 /* "Nov  6 08:49:37 1994" */
-static void take_asctime(struct scan *s, struct civil *c)
+static void take_asctime(struct scan *s, struct clock_civil *c)
 {
 	c->month = take_month(s);
 	take(s, " ");
@@ -313,7 +308,7 @@ static void take_asctime(struct scan *s, struct civil *c)
 bool clock_http_parse(const char *text, size_t len, int64_t *ret_sec)
 {
 	struct scan s = {.p = text, .end = text + len};
-	struct civil c = {0};
+	struct clock_civil c = {0};
 	while ((peek(&s) >= 'A' && peek(&s) <= 'Z') || (peek(&s) >= 'a' && peek(&s) <= 'z'))
 		s.p++;
 	if (s.p - text < 3)
@@ -327,6 +322,6 @@ bool clock_http_parse(const char *text, size_t len, int64_t *ret_sec)
 	}
 	if (s.bad || s.p != s.end || !civil_valid(&c))
 		return false;
-	*ret_sec = sec_from_civil(&c);
+	*ret_sec = clock_from_civil(&c);
 	return true;
 }

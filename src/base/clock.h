@@ -15,6 +15,17 @@ enum {
 	CLOCK_HTTP_MAX = 32,        /* "Sun, 06 Nov 1994 08:49:37 GMT" and its NUL */
 };
 
+/* A date and a time of day: month 1 … 12, day from 1, hour, minute and second from 0. */
+struct clock_civil {
+	int year;
+	unsigned month, day, hour, minute, second;
+};
+
+/* sec of years -2,000,000 … 2,000,000. */
+struct clock_civil clock_civil(int64_t sec);
+/* Days, hours, minutes and seconds beyond their ends count on: February 31 is March 2 or 3. */
+int64_t clock_from_civil(const struct clock_civil *c);
+
 /* Microseconds since 1970, UTC. */
 int64_t clock_now_us(void);
 /* Milliseconds of a clock that never goes back. */

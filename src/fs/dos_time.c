@@ -1,14 +1,6 @@
 #include "fs/dos_time.h"
 
-/* Days from 1970-01-01 to a date of the Gregorian calendar. */
-static int64_t days_from_date(int64_t year, unsigned month, unsigned day)
-{
-	static const unsigned before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-	int64_t y = year - 1;
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-	int64_t days = y * 365 + y / 4 - y / 100 + y / 400 - 719162;
-	return days + before[month - 1] + (leap && month > 2) + day - 1;
-}
+#include "base/clock.h"
 
 bool dos_time(uint16_t date, uint16_t time, uint8_t hundredths, struct fs_time *ret)
 {
@@ -18,8 +10,8 @@ bool dos_time(uint16_t date, uint16_t time, uint8_t hundredths, struct fs_time *
 		return false;
 	if (hundredths > 199)
 		hundredths = 0;
-	ret->sec = days_from_date(1980 + (date >> 9), month, day) * 86400 + hour * 3600 + minute * 60 + second;
-	ret->sec += hundredths / 100;
+	struct clock_civil c = {1980 + (date >> 9), month, day, hour, minute, second};
+	ret->sec = clock_from_civil(&c) + hundredths / 100;
 	ret->nsec = hundredths % 100 * 10000000u;
 	return true;
 }

@@ -1,5 +1,7 @@
 #include "worker/sandbox.h"
 
+#include "worker/filter.h"
+
 #include "base/cleanup.h"
 #include "base/landlock.h"
 #include "wire/wire.h"
@@ -8,9 +10,10 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -21,10 +24,6 @@
 enum {
 	NOBODY = 65534,
 	FILES_MAX = 4096,                        /* layers of all disks, and four descriptors a stream */
-	/* The self-test's questions: an argument no honest call has. The filter answers them with EPERM, a kernel without the
-	 * filter with another error. */
-	PROBE_DIRFD = -4242,
-	PROBE_DOMAIN = 4242,
 };
 
 /* Address space: guest tables and stacks, far above what an honest image needs. */
@@ -106,86 +105,27 @@ static int enter_landlock(uint32_t *layers, struct err *e)
 	return 0;
 }
 
-/* Everything a worker does after this point, and nothing else. */
-static const int allowed_calls[] = {
-	/* descriptors it was given */
-	SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev),
-	SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(close), SCMP_SYS(fstat),
-	SCMP_SYS(lseek),
-	/* memory */
-	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-	/* threads */
-	SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(set_tid_address),
-	SCMP_SYS(membarrier),
-	/* time, chance, signals */
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(getrandom),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack),
-	SCMP_SYS(restart_syscall),
-};
-
-/* What libnbd does with a connected socket. No address: it cannot talk to anybody else. */
-static int add_socket_rules(scmp_filter_ctx ctx)
+/* The filter was compiled when the program was built (worker/make_filter.c): libseccomp takes longer over it than all other
+ * walls together. Only the process's own number is not known before. */
+static int fill_in_pid(struct sock_filter *code, unsigned count)
 {
-	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(recvfrom), 1, SCMP_A4(SCMP_CMP_EQ, 0));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(shutdown), 0);
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GETFD));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, SCMP_A1(SCMP_CMP_EQ, F_SETFD),
-		                     SCMP_A2(SCMP_CMP_EQ, FD_CLOEXEC));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, SCMP_A1(SCMP_CMP_EQ, F_SETFL),
-		                     SCMP_A2(SCMP_CMP_EQ, O_RDWR | O_NONBLOCK));
-	return r;
-}
-
-static int add_rules(scmp_filter_ctx ctx, bool sockets)
-{
-	int r = sockets ? add_socket_rules(ctx) : 0;
-	for (unsigned i = 0; i < sizeof(allowed_calls) / sizeof(allowed_calls[0]) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed_calls[i], 0);
-	/* No memory that can be executed, ever. */
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	/* Threads, not processes. glibc tries clone3 first, whose flags a filter cannot see, and falls back. */
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-		                     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	/* fstat of glibc: no path, only the descriptor. */
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
-		                     SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GETFL));
-	/* abort(): a failed assertion says so with SIGABRT. Only itself. */
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-	/* The self-test's questions. */
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,
-		                     SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)PROBE_DIRFD));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0_32(SCMP_CMP_EQ, PROBE_DOMAIN));
-	return r;
+	unsigned places = 0;
+	for (unsigned i = 0; i < count; i++)
+		if (BPF_CLASS(code[i].code) == BPF_JMP && code[i].k == FILTER_OWN_PID) {
+			code[i].k = (uint32_t)getpid();
+			places++;
+		}
+	return places == 1 ? 0 : -EINVAL;
 }
 
 static int enter_seccomp(bool sockets, uint32_t *layers, struct err *e)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	if (!ctx)
-		return err_no_memory(e, "sandbox");
-	int r = add_rules(ctx, sockets);
-	if (r == 0)
-		r = seccomp_load(ctx);
-	seccomp_release(ctx);
+	struct sock_filter *code = sockets ? filter_with_sockets : filter_plain;
+	unsigned count = sockets ? filter_with_sockets_count : filter_plain_count;
+	struct sock_fprog program = {.len = (unsigned short)count, .filter = code};
+	int r = fill_in_pid(code, count);
+	if (r == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		r = -errno;
 	if (r < 0)
 		return err_set_errno(e, ERR_SANDBOX, -r, "sandbox", "cannot load the system call filter");
 	*layers |= SANDBOX_SECCOMP;
@@ -219,9 +159,9 @@ int sandbox_enter(bool sockets, uint32_t *ret_layers, struct err *e)
 
 int sandbox_self_test(struct err *e)
 {
-	if (openat(PROBE_DIRFD, "etc/passwd", O_RDONLY) >= 0 || errno != EPERM)
+	if (openat(FILTER_PROBE_DIRFD, "etc/passwd", O_RDONLY) >= 0 || errno != EPERM)
 		return err_set(e, ERR_SANDBOX, "sandbox", "the self-test could ask the kernel to open a path");
-	if (socket(PROBE_DOMAIN, SOCK_STREAM, 0) >= 0 || errno != EPERM)
+	if (socket(FILTER_PROBE_DOMAIN, SOCK_STREAM, 0) >= 0 || errno != EPERM)
 		return err_set(e, ERR_SANDBOX, "sandbox", "the self-test could ask the kernel for a socket");
 	return 0;
 }

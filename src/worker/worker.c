@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { EXIT_CLIENT_GONE = 0, EXIT_PROTOCOL = 3, EXIT_SANDBOX = 4, END_WAIT_MS = 1000 };
@@ -181,15 +180,13 @@ static int no_order(const void *a, const void *b)
 	return 0;
 }
 
-/* Libraries ask the system things at their first use, which the sandbox would take for an attack: the time zone file,
- * OpenSSL's configuration, and how much memory there is (glibc's qsort, for arrays over a kilobyte). They ask here. */
+/* Libraries ask the system things at their first use, which the sandbox would take for an attack: OpenSSL for its configuration,
+ * glibc's qsort how much memory there is, for arrays over a kilobyte. They ask here. */
 static void warm_up(void)
 {
-	(void)setenv("TZ", "UTC0", 1);
-	tzset();
 	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	uint64_t large[1024] = {0};
-	qsort(large, 1024, sizeof(large[0]), no_order);
+	uint64_t large[1 + 1024 / sizeof(uint64_t)] = {0};
+	qsort(large, sizeof(large) / sizeof(large[0]), sizeof(large[0]), no_order);
 }
 
 int worker_main(const struct worker_source *source)

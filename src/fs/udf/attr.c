@@ -2,7 +2,7 @@
  * meaning here: a device's numbers, and the time of creation of an entry that has no field for it. */
 #include "fs/udf/udf.h"
 
-#include <time.h>
+#include "base/clock.h"
 
 enum {
 	TIME_SIZE = 12,
@@ -30,15 +30,8 @@ bool udf_time(const uint8_t p[TIME_SIZE], struct fs_time *ret)
 		zone = 0;
 	if (p[4] < 1 || p[4] > 12 || p[5] < 1 || p[5] > 31 || p[6] > 23 || p[7] > 59 || p[8] > 60)
 		return false;
-	struct tm tm = {
-		.tm_year = (int16_t)get_le16(p + 2) - 1900,
-		.tm_mon = p[4] - 1,
-		.tm_mday = p[5],
-		.tm_hour = p[6],
-		.tm_min = p[7],
-		.tm_sec = p[8],
-	};
-	ret->sec = (int64_t)timegm(&tm) - 60 * (int64_t)zone;
+	struct clock_civil c = {(int16_t)get_le16(p + 2), p[4], p[5], p[6], p[7], p[8]};
+	ret->sec = clock_from_civil(&c) - 60 * (int64_t)zone;
 	ret->nsec = 0;
 	/* Hundredths, hundreds of microseconds, microseconds: where one cannot be, none is meant. */
 	if (p[9] < 100 && p[10] < 100 && p[11] < 100)
