@@ -295,7 +295,7 @@ static int open_all(const struct chain_options *opt, bool foreign, struct chain 
 {
 	struct chain c = {0};
 	struct session_options so = {.log_fd = -1, .no_sandbox = getenv("SENDENSE_NO_SANDBOX") != NULL, .foreign = foreign};
-	int r = session_start(&so, &c.session, e);
+	int r = session_begin(&so, &c.session, e);
 	if (r < 0)
 		return r;
 	for (; r == 0 && c.disk_count < opt->image_count; c.disk_count++)

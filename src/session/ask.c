@@ -79,7 +79,12 @@ int session_layer(struct session *s, unsigned disk, int fd, const char *format, 
 {
 	struct layer_call *c;
 	int r = session_layer_begin(s, disk, fd, format, &c, e);
-	return r < 0 ? r : session_layer_end(s, c, ret, e);
+	if (r < 0)
+		return r;
+	struct err ignored = ERR_INIT;
+	r = session_ready(s, e);
+	int r_end = session_layer_end(s, c, ret, r < 0 ? &ignored : e);
+	return r < 0 ? r : r_end;
 }
 
 int session_data_file(struct session *s, unsigned disk, unsigned layer, int fd, struct err *e)
