@@ -4,12 +4,17 @@
 
 static const char *const module = "xfs";
 
-enum { WINDOW = LOG_TORN_MAX + 4 * (LOG_RECORD_MAX / XFS_BB + LOG_HEADERS_MAX) };
+enum {
+	WINDOW = LOG_TORN_MAX + 4 * (LOG_RECORD_MAX / XFS_BB + LOG_HEADERS_MAX),
+	PIECE = 128,                 /* blocks read at once */
+};
 
-/* The last blocks before what looks like the head. Position i of the window is block first + i of the ring. */
+/* The last blocks before what looks like the head. Position i of the window is block first + i of the ring. One piece of it is
+ * in memory: most of the window is looked at once, much of it never. */
 struct window {
 	struct xfs_log *l;
-	uint8_t *data;
+	uint8_t *piece;
+	uint32_t piece_pos, piece_count;
 	uint32_t first, count;       /* ring block, blocks */
 	uint32_t end;                /* the head, as a position */
 };
@@ -19,9 +24,18 @@ static uint32_t ring(const struct window *w, uint32_t pos)
 	return (uint32_t)(((uint64_t)w->first + pos) % w->l->blocks);
 }
 
-static const uint8_t *at(const struct window *w, uint32_t pos)
+/* NULL: it cannot be read. */
+static const uint8_t *at(struct window *w, uint32_t pos, struct err *e)
 {
-	return w->data + (size_t)pos * XFS_BB;
+	if (pos < w->piece_pos || pos - w->piece_pos >= w->piece_count) {
+		uint32_t from = pos / PIECE * PIECE, n = w->count - from < PIECE ? w->count - from : PIECE;
+		w->piece_count = 0;
+		if (log_read(w->l, ring(w, from), n, w->piece, e) < 0)
+			return NULL;
+		w->piece_pos = from;
+		w->piece_count = n;
+	}
+	return w->piece + (size_t)(pos - w->piece_pos) * XFS_BB;
 }
 
 /* --- roughly -------------------------------------------------------------------------------------- */
@@ -56,36 +70,43 @@ static int find_drop(struct xfs_log *l, uint32_t cycle, uint32_t *ret, struct er
 /* --- exactly -------------------------------------------------------------------------------------- */
 
 /* Blocks arrive on the disk in any order: behind the first that is not of this round, nothing counts. */
-static void cut_torn(struct window *w, uint32_t cycle)
+static int cut_torn(struct window *w, uint32_t cycle, struct err *e)
 {
 	uint32_t from = w->count > LOG_TORN_MAX ? w->count - LOG_TORN_MAX : 0;
 	for (uint32_t i = from; i < w->count; i++) {
 		/* What lies before the ring's start was written a round earlier. */
 		uint32_t want = w->first + i < w->l->blocks ? cycle - (w->first + w->count > w->l->blocks ? 1 : 0) : cycle;
-		if (log_cycle(at(w, i)) != want) {
+		const uint8_t *block = at(w, i, e);
+		if (!block)
+			return e->code;
+		if (log_cycle(block) != want) {
 			w->end = i;
 			w->l->torn = true;
-			return;
+			return 0;
 		}
 	}
+	return 0;
 }
 
-/* The last record that ends at or before position end; *ret_pos its start. False: none in the window. */
-static bool record_before(const struct window *w, uint32_t end, uint32_t *ret_pos, struct log_record *ret,
-                          const char **ret_why)
+/* The last record that ends at or before position end; *ret_pos its start. 0: none in the window, 1: this one. */
+static int record_before(struct window *w, uint32_t end, uint32_t *ret_pos, struct log_record *ret, const char **ret_why,
+                         struct err *e)
 {
 	for (uint32_t i = end; i-- > 0;) {
-		if (get_be32(at(w, i)) != LOG_MAGIC)
+		const uint8_t *block = at(w, i, e);
+		if (!block)
+			return e->code;
+		if (get_be32(block) != LOG_MAGIC)
 			continue;
-		const char *why = log_header(w->l, at(w, i), ring(w, i), ret);
+		const char *why = log_header(w->l, block, ring(w, i), ret);
 		if (why) {
 			*ret_why = why;
 			continue;
 		}
 		*ret_pos = i;
-		return true;
+		return 1;
 	}
-	return false;
+	return 0;
 }
 
 /* Goes back over the last records, then forwards again: the first that is not whole ends the log. */
@@ -94,8 +115,8 @@ static int settle(struct window *w, struct log_record *ret, const char **ret_why
 	for (;;) {
 		uint32_t pos[LOG_CHECKED], end = w->end;
 		struct log_record rec[LOG_CHECKED];
-		int n = 0;
-		while (n < LOG_CHECKED && record_before(w, end, &pos[n], &rec[n], ret_why)) {
+		int n = 0, found = 1;
+		while (n < LOG_CHECKED && (found = record_before(w, end, &pos[n], &rec[n], ret_why, e)) == 1) {
 			if (n == 0 && pos[0] + rec[0].blocks > w->end) {
 				/* Cut off by the head: it is none. */
 				w->end = end = pos[0];
@@ -104,8 +125,8 @@ static int settle(struct window *w, struct log_record *ret, const char **ret_why
 			}
 			end = pos[n++];
 		}
-		if (n == 0)
-			return 0;
+		if (found < 0 || n == 0)
+			return found < 0 ? found : 0;
 		int good = n;
 		for (; good > 0; good--) {
 			const char *bad;
@@ -134,14 +155,11 @@ static int find_last(struct window *w, uint32_t head, uint32_t cycle, struct log
 	w->count = l->blocks < WINDOW ? l->blocks : WINDOW;
 	w->first = (uint32_t)(((uint64_t)head + l->blocks - w->count) % l->blocks);
 	w->end = w->count;
-	w->data = malloc((size_t)w->count * XFS_BB);
-	if (!w->data)
+	w->piece = malloc(PIECE * XFS_BB);
+	if (!w->piece)
 		return err_no_memory(e, module);
-	int r = log_read(l, w->first, w->count, w->data, e);
-	if (r < 0)
-		return r;
-	cut_torn(w, cycle);
-	return settle(w, ret, ret_why, e);
+	int r = cut_torn(w, cycle, e);
+	return r < 0 ? r : settle(w, ret, ret_why, e);
 }
 
 static bool is_unmount(const struct log_record *rec)
@@ -162,7 +180,7 @@ int log_find(struct xfs_log *l, struct log_record *ret, const char **ret_why, st
 	struct window w = {.l = l};
 	*ret_why = "there is no record in it";
 	r = find_last(&w, head, cycle, ret, ret_why, e);
-	free(w.data);
+	free(w.piece);
 	if (r <= 0)
 		return r;
 	*ret_why = NULL;
