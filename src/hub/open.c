@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ int hub_open_repository(struct hub *h, const char *repository_id, struct reposit
 	return r < 0 ? err_prefix(e, "repository \"%s\"", row->name) : r;
 }
 
-enum { LAYERS_AHEAD = 128 };          /* descriptors on their way to a worker at a time */
+enum { CALLS_AHEAD = 8 };             /* of SESSION_LAYERS_MAX layers each, on their way to a worker at a time */
 
 /* A worker being set up. */
 struct opening {
@@ -149,51 +150,78 @@ static int attach(struct opening *o, const struct catalog_disk *layer, struct wi
 	return r < 0 ? err_prefix(e, "%s", layer->qcow2_path) : r;
 }
 
-static int end_layer(struct opening *o, const struct catalog_disk_list *chain, size_t i, struct layer_call *call,
-                     struct err *e)
+/* Layer i is what the catalog says, and gets what it needs besides. */
+static int check_layer(struct opening *o, const struct catalog_disk_list *chain, size_t i, struct wire_layer *info, struct err *e)
 {
 	const struct catalog_disk *layer = chain->items[i];
 	const struct catalog_disk *below = i + 1 < chain->count ? chain->items[i + 1] : NULL;
-	struct wire_layer info;
-	int r = session_layer_end(o->session, call, &info, e);
-	if (r < 0)
-		return err_prefix(e, "%s", layer->qcow2_path);
-	r = get_repository(o, layer->repository_id, e);
+	int r = get_repository(o, layer->repository_id, e);
 	if (r == 0)
-		r = compare_backing(o->repository, layer, below, &info, e);
-	if (r == 0 && (info.foreign || info.encrypted))
-		r = attach(o, layer, &info, e);
-	if (r == 0 && info.has_data_file)
-		r = add_data_file(o, layer, (unsigned)i, &info, e);
+		r = compare_backing(o->repository, layer, below, info, e);
+	if (r == 0 && (info->foreign || info->encrypted))
+		r = attach(o, layer, info, e);
+	if (r == 0 && info->has_data_file)
+		r = add_data_file(o, layer, (unsigned)i, info, e);
 	return r;
 }
 
-/* Layers [first, first + count) of the chain. All their files are opened first and sent behind each other: the worker, once
- * awake, finds the next one there. */
-static int add_layers(struct opening *o, const struct catalog_disk_list *chain, size_t first, size_t count, struct err *e)
+static unsigned call_size(const struct catalog_disk_list *chain, size_t first)
 {
-	struct layer_call *calls[LAYERS_AHEAD];
-	int fds[LAYERS_AHEAD];
-	size_t opened = 0, begun = 0, ended = 0;
-	int r = 0;
-	for (; r == 0 && opened < count; opened += r == 0)
+	return chain->count - first < SESSION_LAYERS_MAX ? (unsigned)(chain->count - first) : SESSION_LAYERS_MAX;
+}
+
+static int begin_call(struct opening *o, const struct catalog_disk_list *chain, size_t first, struct layers_call **ret, struct err *e)
+{
+	int fds[SESSION_LAYERS_MAX], r = 0;
+	const char *formats[SESSION_LAYERS_MAX];
+	unsigned count = call_size(chain, first), opened = 0;
+	for (; r == 0 && opened < count; opened += r == 0) {
+		formats[opened] = hub_format_by_name(chain->items[first + opened]->qcow2_path);
 		r = open_layer(o, chain->items[first + opened], &fds[opened], e);
-	for (; r == 0 && begun < count; begun += r == 0)
-		r = session_layer_begin(o->session, o->disk, fds[begun], hub_format_by_name(chain->items[first + begun]->qcow2_path),
-		                        &calls[begun], e);
-	for (size_t i = 0; i < opened; i++)
+	}
+	if (r == 0)
+		r = session_layers_begin(o->session, o->disk, fds, formats, count, ret, e);
+	for (unsigned i = 0; i < opened; i++)
 		(void)close(fds[i]);
+	return r;
+}
+
+/* What is wrong with a layer is said before what is wrong with those below it. infos: room for a call's. */
+static int end_call(struct opening *o, const struct catalog_disk_list *chain, size_t first, struct layers_call *call,
+                    struct wire_layer *infos, struct err *e)
+{
+	unsigned taken;
+	struct err why = ERR_INIT;
+	int r_end = session_layers_end(o->session, call, infos, &taken, &why), r = 0;
+	for (unsigned i = 0; i < taken && r == 0; i++)
+		r = check_layer(o, chain, first + i, &infos[i], e);
+	if (r < 0 || r_end == 0)
+		return r;
+	*e = why;
+	return taken < call_size(chain, first) ? err_prefix(e, "%s", chain->items[first + taken]->qcow2_path) : r_end;
+}
+
+/* The layers from `first` on, as many as go at a time. */
+static int add_layers(struct opening *o, const struct catalog_disk_list *chain, size_t first, size_t *ret_count, struct err *e)
+{
+	struct layers_call *calls[CALLS_AHEAD];
+	CLEANUP(free_ptr) struct wire_layer *infos = calloc(SESSION_LAYERS_MAX, sizeof(*infos));
+	size_t begun = 0, ended = 0;
+	int r = infos ? 0 : err_no_memory(e, "hub");
+	for (; r == 0 && begun < CALLS_AHEAD && first + begun * SESSION_LAYERS_MAX < chain->count; begun += r == 0)
+		r = begin_call(o, chain, first + begun * SESSION_LAYERS_MAX, &calls[begun], e);
 	if (r == 0)
 		r = session_ready(o->session, e);
-	while (r == 0 && ended < count) {
-		r = end_layer(o, chain, first + ended, calls[ended], e);
+	while (r == 0 && ended < begun) {
+		r = end_call(o, chain, first + ended * SESSION_LAYERS_MAX, calls[ended], infos, e);
 		ended++;
 	}
 	for (; ended < begun; ended++) {
-		struct wire_layer dropped;
+		unsigned taken;
 		struct err ignored = ERR_INIT;
-		(void)session_layer_end(o->session, calls[ended], &dropped, &ignored);
+		(void)session_layers_end(o->session, calls[ended], infos, &taken, &ignored);
 	}
+	*ret_count = begun * SESSION_LAYERS_MAX;
 	return r;
 }
 
@@ -203,8 +231,8 @@ static int add_chain(struct opening *o, int64_t disk_id, struct err *e)
 {
 	struct catalog_disk_list chain = {0};
 	int r = catalog_disk_ancestors(o->hub->catalog, disk_id, &chain, e);
-	for (size_t done = 0; r == 0 && done < chain.count; done += LAYERS_AHEAD)
-		r = add_layers(o, &chain, done, chain.count - done < LAYERS_AHEAD ? chain.count - done : LAYERS_AHEAD, e);
+	for (size_t done = 0, some = 0; r == 0 && done < chain.count; done += some)
+		r = add_layers(o, &chain, done, &some, e);
 	catalog_disk_list_free(&chain);
 	return r;
 }

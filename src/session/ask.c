@@ -22,29 +22,39 @@ static int check_read_only(int fd, struct err *e)
 	return err_set(e, ERR_INVALID, "session", "a worker gets only files opened for reading");
 }
 
-struct layer_call {
+struct layers_call {
 	struct pending pending;
-	struct layer_file *file;         /* NULL: it is not kept */
+	unsigned count;
+	struct layer_file *files[WIRE_LAYERS_MAX];       /* NULL: it is not kept */
 };
 
-int session_layer_begin(struct session *s, unsigned disk, int fd, const char *format, struct layer_call **ret,
-                        struct err *e)
+static int keep_files(struct session *s, unsigned disk, const int *fds, struct layers_call *c, struct err *e)
 {
-	int r = check_read_only(fd, e);
-	if (r < 0)
-		return r;
-	CLEANUP(free_ptr) struct layer_call *c = malloc(sizeof(*c));
+	int r = 0;
+	for (unsigned i = 0; i < c->count && r == 0; i++) {
+		r = check_read_only(fds[i], e);
+		if (r == 0)
+			r = session_keep_file(s, disk, fds[i], &c->files[i], e);
+	}
+	return r;
+}
+
+int session_layers_begin(struct session *s, unsigned disk, const int *fds, const char *const *formats, unsigned count,
+                         struct layers_call **ret, struct err *e)
+{
+	CLEANUP(free_ptr) struct layers_call *c = malloc(sizeof(*c));
 	if (!c)
 		return err_no_memory(e, "session");
-	*c = (struct layer_call){.pending = {.answer = BUF_INIT(WIRE_FRAME_MAX)}};
-	r = session_keep_file(s, disk, fd, &c->file, e);
+	*c = (struct layers_call){.pending = {.answer = BUF_INIT(WIRE_FRAME_MAX)}, .count = count};
+	int r = keep_files(s, disk, fds, c, e);
 	if (r < 0)
 		return r;
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
-	wire_begin(&b, WIRE_LAYER, 0);
+	wire_begin(&b, WIRE_LAYERS, 0);
 	wire_put_u16(&b, (uint16_t)disk);
-	wire_put_cstr(&b, format);
-	r = session_submit(s, &c->pending, &b, &fd, 1, e);
+	for (unsigned i = 0; i < count; i++)
+		wire_put_cstr(&b, formats[i]);
+	r = session_submit(s, &c->pending, &b, fds, count, e);
 	if (r == 0)
 		*ret = STEAL(c);
 	return r;
@@ -62,28 +72,46 @@ int session_take_layer(struct session *s, struct pending *p, struct wire_layer *
 	return 0;
 }
 
-int session_layer_end(struct session *s, struct layer_call *call, struct wire_layer *ret, struct err *e)
+static int take_layers(struct session *s, const struct layers_call *c, struct wire_layer *ret, unsigned *ret_taken, struct err *e)
 {
-	CLEANUP(free_ptr) struct layer_call *c = call;
-	struct pending *p = &c->pending;
-	int r = session_end_call(s, p, WIRE_LAYER_INFO, s->call_timeout_ms, e);
-	if (r == 0)
-		r = session_take_layer(s, p, ret, e);
-	if (r == 0 && c->file)
-		c->file->kind = strcmp(ret->format, "raw") == 0 ? IMAGEHELPER_RAW : ret->encrypted ? IMAGEHELPER_LUKS : IMAGEHELPER_PLAIN;
+	struct rdr rd = rdr_init(c->pending.answer.data, c->pending.answer.len);
+	unsigned n = rdr_le16(&rd);
+	for (unsigned i = 0; i < n && i < c->count && !rd.bad; i++)
+		wire_layer_get(&rd, &ret[i]);
+	if (rd.bad || n > c->count)
+		return session_broken(s, e, "its description of layers");
+	for (unsigned i = 0; i < n; i++)
+		if (c->files[i])
+			c->files[i]->kind = strcmp(ret[i].format, "raw") == 0 ? IMAGEHELPER_RAW
+			                    : ret[i].encrypted                ? IMAGEHELPER_LUKS
+			                                                      : IMAGEHELPER_PLAIN;
+	*ret_taken = n;
+	return n < c->count ? wire_get_error(&rd, e) : 0;
+}
+
+int session_layers_end(struct session *s, struct layers_call *call, struct wire_layer *ret, unsigned *ret_taken, struct err *e)
+{
+	CLEANUP(free_ptr) struct layers_call *c = call;
+	*ret_taken = 0;
+	int r = session_end_call(s, &c->pending, WIRE_LAYERS_INFO, s->call_timeout_ms, e);
+	if (r < 0)
+		return r;
+	r = take_layers(s, c, ret, ret_taken, e);
+	buf_free(&c->pending.answer);
 	return r;
 }
 
 int session_layer(struct session *s, unsigned disk, int fd, const char *format, struct wire_layer *ret,
                   struct err *e)
 {
-	struct layer_call *c;
-	int r = session_layer_begin(s, disk, fd, format, &c, e);
+	struct layers_call *c;
+	int r = session_layers_begin(s, disk, &fd, &format, 1, &c, e);
 	if (r < 0)
 		return r;
+	unsigned taken;
 	struct err ignored = ERR_INIT;
 	r = session_ready(s, e);
-	int r_end = session_layer_end(s, c, ret, r < 0 ? &ignored : e);
+	int r_end = session_layers_end(s, c, ret, &taken, r < 0 ? &ignored : e);
 	return r < 0 ? r : r_end;
 }
 

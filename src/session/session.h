@@ -64,13 +64,16 @@ uint64_t session_idle_ms(struct session *s);
 int session_layer(struct session *s, unsigned disk, int fd, const char *format, struct wire_layer *ret,
                   struct err *e);
 
-/* The same in two steps, for a caller who knows the chain beforehand: layers are added in the order they were begun, many
- * at a time. Each one begun must be ended, which frees it whatever it returns; once one has failed the disk is of no
- * use. */
-struct layer_call;
-int session_layer_begin(struct session *s, unsigned disk, int fd, const char *format, struct layer_call **ret,
-                        struct err *e);
-int session_layer_end(struct session *s, struct layer_call *c, struct wire_layer *ret, struct err *e);
+/* The same in two steps and for several layers at once (1 … SESSION_LAYERS_MAX), for a caller who knows the chain beforehand:
+ * they are added in the order they were begun, and others may be begun meanwhile. Each call begun must be ended, which frees it
+ * whatever it returns. The end tells of *ret_taken layers; an error is that of the next one, or of the session, and the disk is
+ * of no use then. */
+enum { SESSION_LAYERS_MAX = WIRE_LAYERS_MAX };
+
+struct layers_call;
+int session_layers_begin(struct session *s, unsigned disk, const int *fds, const char *const *formats, unsigned count,
+                         struct layers_call **ret, struct err *e);
+int session_layers_end(struct session *s, struct layers_call *c, struct wire_layer *ret, unsigned *ret_taken, struct err *e);
 
 /* The foreign format a file's suffix promises ("vmdk", "vhd", …), or "". What has one is never taken for a raw image; and only
  * of a name ending in .vmdk is a VMDK descriptor followed, for a guest may write the like into its raw disk. */

@@ -160,6 +160,8 @@ void wire_volume_get(struct rdr *r, struct wire_volume *ret)
 
 enum { LAYER_DATA_FILE = 1, LAYER_DIRTY = 2, LAYER_EXTENDED = 4, LAYER_ZSTD = 8, LAYER_FOREIGN = 16, LAYER_ENCRYPTED = 32 };
 
+_Static_assert(WIRE_LAYERS_MAX * (sizeof(struct wire_layer) + 64) + ERR_MSG_MAX + 64 <= WIRE_PAYLOAD_MAX, "LAYERS_INFO holds what is said of all");
+
 void wire_layer_put(struct buf *b, const struct wire_layer *l)
 {
 	wire_put_cstr(b, l->format);

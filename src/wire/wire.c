@@ -13,16 +13,21 @@ struct wire_rule {
 	enum wire_direction direction;
 	unsigned phases;
 	size_t payload_max;
-	unsigned fds;
+	unsigned fds_least, fds_most;
 };
 
 static const struct wire_rule rules[] = {
-#define X(name, number, direction, phases, max, fds) [number] = {#name, direction, phases, max, fds},
+#define X(name, number, direction, phases, max, least, most) [number] = {#name, direction, phases, max, least, most},
 	WIRE_MESSAGES(X)
 #undef X
 };
 
 enum { RULES = sizeof(rules) / sizeof(rules[0]) };
+
+static bool fds_fit(const struct wire_rule *rule, unsigned count)
+{
+	return count >= rule->fds_least && count <= rule->fds_most;
+}
 
 static const struct wire_rule *rule_of(unsigned type)
 {
@@ -66,7 +71,7 @@ int wire_send(int sock, const struct buf *b, const int *fds, unsigned fd_count, 
 	if (r < 0)
 		return r;
 	const struct wire_rule *rule = rule_of(get_le16(b->data));
-	if (!rule || b->len - WIRE_HEADER > rule->payload_max || fd_count != rule->fds)
+	if (!rule || b->len - WIRE_HEADER > rule->payload_max || !fds_fit(rule, fd_count))
 		return err_set(e, ERR_INTERNAL, "wire", "a frame of type %u with %zu bytes breaks the protocol",
 		               get_le16(b->data), b->len);
 
@@ -121,7 +126,7 @@ static int check_frame(struct wire_frame *f, size_t len, int flags, enum wire_di
 		return err_set(e, ERR_WORKER_PROTOCOL, "wire", "a control frame of unknown type %u", type);
 	if (!(rule->phases & phase))
 		return err_set(e, ERR_WORKER_PROTOCOL, "wire", "%s came at a time when it is not allowed", rule->name);
-	if (len - WIRE_HEADER > rule->payload_max || f->fd_count != rule->fds)
+	if (len - WIRE_HEADER > rule->payload_max || !fds_fit(rule, f->fd_count))
 		return err_set(e, ERR_WORKER_PROTOCOL, "wire", "%s came with %zu bytes and %u descriptors", rule->name,
 		               len - WIRE_HEADER, f->fd_count);
 	f->type = (enum wire_type)type;

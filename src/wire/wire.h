@@ -9,7 +9,7 @@
  * client then kills the worker, the worker exits.
  *
  *	worker:   HELLO ──▶ CONFIG ── OPEN ──▶ SERVING
- *	                    LAYER, DATA_FILE     STAT LIST READ ARCHIVE …
+ *	                    LAYERS, DATA_FILE    STAT LIST READ ARCHIVE …
  *	                    DISK, EXTENT, SOURCE
  *
  * A request carries a number chosen by the client, greater than 0 and not in use; what answers it carries
@@ -32,13 +32,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 6
+#define WIRE_VERSION 7
 
 enum {
 	WIRE_FRAME_MAX = 64 << 10,
 	WIRE_HEADER = 8,
 	WIRE_PAYLOAD_MAX = WIRE_FRAME_MAX - WIRE_HEADER,
-	WIRE_FDS_MAX = 4,
+	WIRE_FDS_MAX = 24,
+	WIRE_LAYERS_MAX = 24,        /* of one LAYERS frame: what is said of them fits into its answer */
 	WIRE_CONTROL_FD = 3,         /* where a worker finds its socket; 0 and 1 are /dev/null, 2 its log pipe */
 	WIRE_PATH_MAX = 32768,       /* = FS_PATH_MAX */
 	WIRE_LOST_MAX = 1000,        /* LOST frames of an archive: entries it could not hold, by name */
@@ -66,44 +67,45 @@ enum wire_direction {
 	WIRE_TO_CLIENT = 2,
 };
 
-/* X(name, number, direction, phases of the worker, payload at most, descriptors exactly) */
+/* X(name, number, direction, phases of the worker, payload at most, descriptors at least, at most) */
 #define WIRE_MESSAGES(X)                                                                            \
-	X(HELLO,       1, WIRE_TO_WORKER, WIRE_PHASE_HELLO, 16, 0)                                  \
-	X(LAYER,       2, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 64, 1)                                 \
-	X(DATA_FILE,   3, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 1)                                 \
-	X(OPEN,        4, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 0)                                 \
-	X(DISK,       16, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 1024, 0)                               \
-	X(EXTENT,     18, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 0)                                 \
-	X(SOURCE,     19, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 1)                                 \
-	X(VOLUMES,     5, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 0)                                \
-	X(STAT,        6, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 0)                \
-	X(LIST,        7, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 3)                \
-	X(READ,        8, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 2048, 3)              \
-	X(ARCHIVE,     9, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 64, 4)                                \
-	X(MANIFEST,   10, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 3)                \
-	X(SEARCH,     11, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 2048, 3)              \
-	X(MEASURE,    12, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 64, 1)                                \
-	X(KEY_AREAS,  14, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 3)                                \
-	X(UNLOCK,     15, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_KEY_MAX + 64, 0)                 \
-	X(UNLOCK_SOURCE, 20, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 1)                             \
-	X(DUMP,       17, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 3)                                \
-	X(CANCEL,     13, WIRE_TO_WORKER, WIRE_PHASE_ANY, 16, 0)                                    \
-	X(READY,      32, WIRE_TO_CLIENT, WIRE_PHASE_HELLO, 64, 0)                                  \
-	X(LAYER_INFO, 33, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 4096, 0)                               \
-	X(EXTENT_INFO, 44, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 1024, 0)                              \
-	X(OK,         34, WIRE_TO_CLIENT, WIRE_PHASE_ANY, 0, 0)                                     \
-	X(OPENED,     35, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 49152, 0)                              \
-	X(VOLUME_LIST, 36, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PAYLOAD_MAX, 0)                 \
-	X(STAT_INFO,  37, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PAYLOAD_MAX, 0)                  \
-	X(MEASURED,   38, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0)                                \
-	X(PROGRESS,   39, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0)                                \
-	X(LOST,       43, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 1024, 0)              \
-	X(DONE,       40, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0)                                \
-	X(UNLOCKED,   42, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 32768, 0)                             \
-	X(ERROR,      41, WIRE_TO_CLIENT, WIRE_PHASE_ANY, 1024, 0)
+	X(HELLO,       1, WIRE_TO_WORKER, WIRE_PHASE_HELLO, 16, 0, 0)                                \
+	X(LAYERS,      2, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 1024, 1, WIRE_LAYERS_MAX)               \
+	X(DATA_FILE,   3, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 1, 1)                               \
+	X(OPEN,        4, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 0, 0)                               \
+	X(DISK,       16, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 1024, 0, 0)                             \
+	X(EXTENT,     18, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 0, 0)                               \
+	X(SOURCE,     19, WIRE_TO_WORKER, WIRE_PHASE_CONFIG, 16, 1, 1)                               \
+	X(VOLUMES,     5, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 0, 0)                              \
+	X(STAT,        6, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 0, 0)              \
+	X(LIST,        7, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 3, 3)              \
+	X(READ,        8, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 2048, 3, 3)            \
+	X(ARCHIVE,     9, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 64, 4, 4)                              \
+	X(MANIFEST,   10, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 64, 3, 3)              \
+	X(SEARCH,     11, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 2048, 3, 3)            \
+	X(MEASURE,    12, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 64, 1, 1)                              \
+	X(KEY_AREAS,  14, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 3, 3)                              \
+	X(UNLOCK,     15, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_KEY_MAX + 64, 0, 0)               \
+	X(UNLOCK_SOURCE, 20, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 1, 1)                           \
+	X(DUMP,       17, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 3, 3)                              \
+	X(CANCEL,     13, WIRE_TO_WORKER, WIRE_PHASE_ANY, 16, 0, 0)                                  \
+	X(READY,      32, WIRE_TO_CLIENT, WIRE_PHASE_HELLO, 64, 0, 0)                                \
+	X(LAYERS_INFO, 45, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, WIRE_PAYLOAD_MAX, 0, 0)                \
+	X(LAYER_INFO, 33, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 4096, 0, 0)                             \
+	X(EXTENT_INFO, 44, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 1024, 0, 0)                            \
+	X(OK,         34, WIRE_TO_CLIENT, WIRE_PHASE_ANY, 0, 0, 0)                                   \
+	X(OPENED,     35, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 49152, 0, 0)                            \
+	X(VOLUME_LIST, 36, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PAYLOAD_MAX, 0, 0)               \
+	X(STAT_INFO,  37, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PAYLOAD_MAX, 0, 0)                \
+	X(MEASURED,   38, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0, 0)                              \
+	X(PROGRESS,   39, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0, 0)                              \
+	X(LOST,       43, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, WIRE_PATH_MAX + 1024, 0, 0)            \
+	X(DONE,       40, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 64, 0, 0)                              \
+	X(UNLOCKED,   42, WIRE_TO_CLIENT, WIRE_PHASE_SERVING, 32768, 0, 0)                           \
+	X(ERROR,      41, WIRE_TO_CLIENT, WIRE_PHASE_ANY, 1024, 0, 0)
 
 enum wire_type {
-#define X(name, number, direction, phases, max, fds) WIRE_##name = number,
+#define X(name, number, ...) WIRE_##name = number,
 	WIRE_MESSAGES(X)
 #undef X
 };

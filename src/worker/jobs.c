@@ -97,6 +97,9 @@ void job_free(struct job *j)
 		ring_release(&j->out.ring);
 	if (j->extra_fd >= 0)
 		(void)close(j->extra_fd);
+	for (unsigned i = 0; i < j->layer_count; i++)
+		if (j->layer_fds[i] >= 0)
+			(void)close(j->layer_fds[i]);
 	if (j->type == WIRE_UNLOCK)
 		explicit_bzero(j->payload, j->payload_len);
 	free(j->payload);
@@ -138,18 +141,33 @@ static void send_layer(struct job *j, const struct image_layer *layer)
 	job_send(j, &b);
 }
 
-static int job_layer(struct job *j, struct err *e)
+/* Tells of the layers as far as they are ones, and of the first that is not, why. */
+static int job_layers(struct job *j, struct err *e)
 {
-	char format[16];
+	char formats[WIRE_LAYERS_MAX][16];
 	unsigned disk = rdr_le16(&j->rd);
-	wire_get_cstr(&j->rd, format, sizeof(format));
+	for (unsigned i = 0; i < j->layer_count; i++)
+		wire_get_cstr(&j->rd, formats[i], sizeof(formats[i]));
 	if (j->rd.bad)
-		return err_set(e, ERR_INVALID, "worker", "a LAYER request that cannot be read");
-	const struct image_layer *layer;
-	int r = disks_add_layer(&j->worker->disks, disk, fd_steal(&j->extra_fd), format, &layer, e);
-	if (r == 0)
-		send_layer(j, layer);
-	return r;
+		return err_set(e, ERR_INVALID, "worker", "a LAYERS request that cannot be read");
+	const struct image_layer *layers[WIRE_LAYERS_MAX];
+	struct err why = ERR_INIT;
+	unsigned n = 0;
+	while (n < j->layer_count &&
+	       disks_add_layer(&j->worker->disks, disk, fd_steal(&j->layer_fds[n]), formats[n], &layers[n], &why) == 0)
+		n++;
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_LAYERS_INFO, j->request);
+	wire_put_u16(&b, (uint16_t)n);
+	for (unsigned i = 0; i < n; i++) {
+		struct wire_layer w;
+		layer_to_wire(image_layer_info(layers[i]), &w);
+		wire_layer_put(&b, &w);
+	}
+	if (n < j->layer_count)
+		wire_put_error(&b, &why);
+	job_send(j, &b);
+	return 0;
 }
 
 static int job_extent(struct job *j, struct err *e)
@@ -260,7 +278,7 @@ struct job_kind {
 };
 
 static const struct job_kind kinds[] = {
-	[WIRE_LAYER] = {job_layer, true},        [WIRE_DATA_FILE] = {job_data_file, true},
+	[WIRE_LAYERS] = {job_layers, true},      [WIRE_DATA_FILE] = {job_data_file, true},
 	[WIRE_DISK] = {job_disk, true},          [WIRE_OPEN] = {job_open, true},
 	[WIRE_EXTENT] = {job_extent, true},      [WIRE_SOURCE] = {job_source, true},
 	[WIRE_VOLUMES] = {job_volumes, true},    [WIRE_STAT] = {job_stat, true},

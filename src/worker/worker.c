@@ -98,8 +98,12 @@ static int make_job(struct worker *w, struct wire_frame *f, struct job **ret, st
 	atomic_init(&j->cancelled, false);
 
 	unsigned next = 0;
-	if (f->fd_count == 1 || f->fd_count == 4)
+	if (f->type == WIRE_LAYERS) {
+		memcpy(j->layer_fds, f->fds, f->fd_count * sizeof(f->fds[0]));
+		j->layer_count = f->fd_count;
+	} else if (f->fd_count == 1 || f->fd_count == 4) {
 		j->extra_fd = f->fds[next++];
+	}
 	int r = 0;
 	if (is_stream(f->type)) {
 		r = ring_attach(f->fds[next], f->fds[next + 1], f->fds[next + 2], &j->out.ring, e);
@@ -118,7 +122,7 @@ static int make_job(struct worker *w, struct wire_frame *f, struct job **ret, st
 /* The parts of a disk arrive in an order that matters, many before the first is answered. */
 static bool is_part(enum wire_type t)
 {
-	return t == WIRE_LAYER || t == WIRE_DATA_FILE || t == WIRE_DISK;
+	return t == WIRE_LAYERS || t == WIRE_DATA_FILE || t == WIRE_DISK;
 }
 
 static void start_job(struct worker *w, struct wire_frame *f)

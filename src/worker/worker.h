@@ -138,7 +138,9 @@ struct job {
 	uint8_t *payload;                /* owned copy; wiped where it holds a key */
 	size_t payload_len;
 	struct rdr rd;                   /* over payload */
-	int extra_fd;                    /* ARCHIVE, MEASURE: the paths; LAYER, DATA_FILE: the image; owned; -1 */
+	int extra_fd;                    /* ARCHIVE, MEASURE: the paths; DATA_FILE: the image; owned; -1 */
+	int layer_fds[WIRE_LAYERS_MAX];  /* LAYERS: the images; owned */
+	unsigned layer_count;
 	struct bulk out;                  /* streams */
 	bool has_out;
 	bool held;                       /* its answer waits for jobs_flush() */

@@ -115,11 +115,11 @@ static void layer(uint32_t request)
 	if (is("layer-oversize"))
 		raw_packet(WIRE_LAYER_INFO, request, 5000, 0);
 	if (is("layer-huge"))
-		raw_packet(WIRE_LAYER_INFO, request, WIRE_FRAME_MAX, 0);
+		raw_packet(WIRE_LAYERS_INFO, request, WIRE_FRAME_MAX, 0);
 	if (is("layer-fds"))
-		raw_packet(WIRE_LAYER_INFO, request, 100, 3);
+		raw_packet(WIRE_LAYERS_INFO, request, 100, 3);
 	if (is("layer-many-fds"))
-		raw_packet(WIRE_LAYER_INFO, request, 100, 8);
+		raw_packet(WIRE_LAYERS_INFO, request, 100, 8);
 	if (is("layer-unknown-type"))
 		raw_packet(77, request, 0, 0);
 	if (is("layer-unknown-number"))
@@ -138,8 +138,11 @@ static void layer(uint32_t request)
 		return;
 	}
 	struct wire_layer l = {.format = "raw", .virtual_size = 1 << 20, .file_size = 1 << 20};
-	wire_begin(&b, WIRE_LAYER_INFO, request);
+	wire_begin(&b, WIRE_LAYERS_INFO, request);
+	wire_put_u16(&b, is("layer-more") ? 2 : 1);
 	wire_layer_put(&b, &l);
+	if (is("layer-more"))
+		wire_layer_put(&b, &l);
 	if (is("layer-garbage"))
 		memset(b.data + WIRE_HEADER, 0xff, b.len - WIRE_HEADER);
 	answer(&b);
@@ -383,7 +386,7 @@ static void handle(struct wire_frame *f)
 	case WIRE_HELLO:
 		hello(f->request);
 		break;
-	case WIRE_LAYER:
+	case WIRE_LAYERS:
 		layer(f->request);
 		break;
 	case WIRE_OPEN:

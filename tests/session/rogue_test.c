@@ -163,6 +163,7 @@ static const struct misdeed misdeeds[] = {
 	{"layer-silent", NULL, ERR_TIMEOUT, "no answer", false},
 	{"layer-stop", NULL, ERR_TIMEOUT, "no answer", false},
 	{"layer-oversize", NULL, ERR_WORKER_PROTOCOL, "LAYER_INFO", false},
+	{"layer-more", NULL, ERR_WORKER_PROTOCOL, "cannot be read", false},
 	{"layer-huge", NULL, ERR_WORKER_PROTOCOL, "too long", false},
 	{"layer-fds", NULL, ERR_WORKER_PROTOCOL, "descriptors", false},
 	{"layer-many-fds", NULL, ERR_WORKER_PROTOCOL, "", false},
