@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-	CHUNK = 8192,                    /* entries statted at a time */
+	CHUNK = 4096,                    /* entries statted at a time */
 	CACHED_MAX = 6 << 20,            /* bytes of names kept for the next page */
 };
 

@@ -144,9 +144,58 @@ int listing_read(struct fs *fs, struct fs_id dir, const atomic_bool *cancelled, 
 
 /* --- sort ----------------------------------------------------------------------------------------- */
 
-static int by_place(const void *a, const void *b)
+typedef int item_order(const struct listing *l, const struct listing_item *x, const struct listing_item *y);
+
+struct ordering {
+	const struct listing *l;
+	item_order *order;
+};
+
+static int by_index(const void *a, const void *b, void *arg)
 {
-	return listing_place_order(&((const struct listing_item *)a)->id, &((const struct listing_item *)b)->id);
+	const struct ordering *o = arg;
+	return o->order(o->l, &o->l->items[*(const uint32_t *)a], &o->l->items[*(const uint32_t *)b]);
+}
+
+/* Place i gets what was at from[i]. */
+static void permute(struct listing_item *items, uint32_t *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (from[i] == i)
+			continue;
+		struct listing_item first = items[i];
+		size_t at = i;
+		while (from[at] != i) {
+			size_t next = from[at];
+			items[at] = items[next];
+			from[at] = (uint32_t)at;
+			at = next;
+		}
+		items[at] = first;
+		from[at] = (uint32_t)at;
+	}
+}
+
+/* Numbers are sorted, not the items: qsort takes as much memory again as what it sorts. */
+static int sort_items(struct listing *l, item_order *order, struct err *e)
+{
+	if (l->count < 2)
+		return 0;
+	CLEANUP(free_ptr) uint32_t *from = malloc(l->count * sizeof(*from));
+	if (!from)
+		return err_no_memory(e, "worker");
+	for (size_t i = 0; i < l->count; i++)
+		from[i] = (uint32_t)i;
+	struct ordering o = {l, order};
+	qsort_r(from, l->count, sizeof(*from), by_index, &o);
+	permute(l->items, from, l->count);
+	return 0;
+}
+
+static int by_place(const struct listing *l, const struct listing_item *x, const struct listing_item *y)
+{
+	(void)l;
+	return listing_place_order(&x->id, &y->id);
 }
 
 static uint64_t sort_key(const struct fs_stat *st, enum wire_sort sort)
@@ -165,8 +214,9 @@ static uint64_t sort_key(const struct fs_stat *st, enum wire_sort sort)
 
 static int fill_keys(struct listing *l, enum wire_sort sort, const atomic_bool *cancelled, struct err *e)
 {
-	if (l->count > 1)
-		qsort(l->items, l->count, sizeof(*l->items), by_place);
+	int r = sort_items(l, by_place, e);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < l->count; i++) {
 		struct listing_item *it = &l->items[i];
 		if (it->broken)
@@ -181,27 +231,19 @@ static int fill_keys(struct listing *l, enum wire_sort sort, const atomic_bool *
 	return 0;
 }
 
-static int compare_names(const struct listing *l, const struct listing_item *x, const struct listing_item *y)
+static int by_name(const struct listing *l, const struct listing_item *x, const struct listing_item *y)
 {
 	int c = memcmp(listing_name(l, x), listing_name(l, y), x->name_len < y->name_len ? x->name_len : y->name_len);
 	return c ? c : (x->name_len > y->name_len) - (x->name_len < y->name_len);
 }
 
-static int by_name(const void *a, const void *b, void *arg)
+int listing_sort_names(struct listing *l, struct err *e)
 {
-	return compare_names(arg, a, b);
+	return sort_items(l, by_name, e);
 }
 
-void listing_sort_names(struct listing *l)
+static int as_asked(const struct listing *l, const struct listing_item *x, const struct listing_item *y)
 {
-	if (l->count > 1)
-		qsort_r(l->items, l->count, sizeof(*l->items), by_name, l);
-}
-
-static int compare(const void *a, const void *b, void *arg)
-{
-	const struct listing *l = arg;
-	const struct listing_item *x = a, *y = b;
 	bool xd = x->type == FS_DIRECTORY, yd = y->type == FS_DIRECTORY;
 	if (xd != yd)
 		return xd ? -1 : 1;
@@ -209,7 +251,7 @@ static int compare(const void *a, const void *b, void *arg)
 	if (l->sort != WIRE_SORT_NAME && !x->broken && !y->broken)
 		c = (x->key > y->key) - (x->key < y->key);
 	if (c == 0)
-		c = compare_names(l, x, y);
+		c = by_name(l, x, y);
 	return l->descending ? -c : c;
 }
 
@@ -218,7 +260,5 @@ int listing_sort(struct listing *l, enum wire_sort sort, bool descending, const 
 	l->sort = sort;
 	l->descending = descending;
 	int r = sort == WIRE_SORT_NAME ? 0 : fill_keys(l, sort, cancelled, e);
-	if (r == 0 && l->count > 1)
-		qsort_r(l->items, l->count, sizeof(*l->items), compare, l);
-	return r;
+	return r < 0 ? r : sort_items(l, as_asked, e);
 }

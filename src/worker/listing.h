@@ -51,7 +51,7 @@ int listing_read(struct fs *fs, struct fs_id dir, const atomic_bool *cancelled, 
 /* Directories first, then by sort. Sorting by anything but the name stats every entry. */
 int listing_sort(struct listing *l, enum wire_sort sort, bool descending, const atomic_bool *cancelled, struct err *e);
 /* By name alone, bytewise, without directories first. */
-void listing_sort_names(struct listing *l);
+int listing_sort_names(struct listing *l, struct err *e);
 /* An empty one, to be filled from a readdir callback with listing_add (a whole directory: listing_read). NULL: no memory. */
 struct listing *listing_new(struct fs *fs, struct fs_id dir);
 int listing_add(struct listing *l, const struct fs_dirent *de, struct err *e);

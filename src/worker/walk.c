@@ -143,8 +143,7 @@ static int read_batch(struct walker *w, struct frame *f, struct err *why, struct
 		if (listing_read(w->fs, f->id, &w->job->cancelled, &l, why) < 0)
 			return 0;
 		f->batch = l;
-		listing_sort_names(l);
-		return 0;
+		return listing_sort_names(l, e);
 	}
 	f->batch = listing_new(w->fs, f->id);
 	if (!f->batch)

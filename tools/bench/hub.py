@@ -55,6 +55,10 @@ class Hub:
     def worker_peak(self):
         return max([memory(p) for p in self.workers()] or [0])
 
+    def worker_memory(self):
+        """What they hold now."""
+        return max([memory(p, "VmRSS") for p in self.workers()] or [0])
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         try:

@@ -59,6 +59,7 @@ class Context:
             meter.run(self.hub.curl(url), self.out)
         meter.sample["bytes"] = self.number()
         meter.sample["worker_peak"] = self.hub.worker_peak()
+        meter.sample["worker_rss"] = self.hub.worker_memory()
         meter.sample["worker_pss"] = max([memory(p, "Pss") for p in self.hub.workers()] or [0])
         return meter.sample
 

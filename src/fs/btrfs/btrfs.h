@@ -51,7 +51,7 @@ enum {
 	BTRFS_DEVICES_MAX = 1024,        /* at hand and missing */
 	BTRFS_PARITY_STRIPES_MAX = 257,  /* raid6: 255 of data */
 	BTRFS_UUID_TEXT = 37,
-	BTRFS_NODE_CACHE = 4 << 20,      /* bytes of tree blocks kept … */
+	BTRFS_NODE_CACHE = 2 << 20,      /* bytes of tree blocks kept … */
 	BTRFS_NODE_CACHE_MIN = 64,       /* … and how many at least … */
 	BTRFS_NODE_CACHE_MAX = 1024,     /* … and at most */
 	BTRFS_NODE_WAYS = 4,
