@@ -14,7 +14,7 @@ enum {
 
 struct deflate {
 	struct isal_zstream stream;
-	uint8_t level[ISAL_DEF_LVL2_DEFAULT];
+	uint8_t level[ISAL_DEF_LVL3_DEFAULT];
 };
 
 struct deflate *deflate_new(void)
@@ -50,7 +50,7 @@ static size_t compress(struct deflate *d, const uint8_t *p, size_t len, size_t d
 {
 	struct isal_zstream *s = &d->stream;
 	isal_deflate_init(s);
-	s->level = 2;
+	s->level = 3;
 	s->level_buf = d->level;
 	s->level_buf_size = sizeof(d->level);
 	s->flush = final ? NO_FLUSH : SYNC_FLUSH;
