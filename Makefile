@@ -7,6 +7,7 @@
 # make differential ROUNDS=5    readers against the kernel, ntfs-3g, mtools, qemu-img on random data
 # make bench      measures us and our peers, writes docs/benchmarks.md; ONLY=list,tar/ext4 ROUNDS=5 FS=ext4,ntfs QUICK=1 BENCH_DIR=
 # make fuzz       every fuzz target for FUZZ_SECONDS (60) each; ENGINE=afl takes AFL++ in place of libFuzzer
+# make fuzz-coverage   what of the sources the inputs of each fuzz target reach
 # make soak       mixed load for SOAK_SECONDS (3600): memory, descriptors, processes flat, every answer right
 # make clean
 
@@ -18,7 +19,7 @@ ROUNDS ?= 5
 SEED ?=
 PROGRAMS = sendense sendense-hub sendense-worker sendense-client
 
-.PHONY: all build web web-if-possible demo test test-asan test-tsan bench fuzz soak lint differential install clean deps-build
+.PHONY: all build web web-if-possible demo test test-asan test-tsan bench fuzz fuzz-coverage soak lint differential install clean deps-build
 
 all: build
 
@@ -96,6 +97,10 @@ fuzz:
 	@tools/install-deps build fuzz
 	@ENGINE=$(or $(ENGINE),libfuzzer) tools/fuzz $(FUZZ_SECONDS)
 
+fuzz-coverage:
+	@tools/install-deps build fuzz
+	@tools/fuzz-coverage
+
 soak: build
 	@tools/install-deps demo test
 	@tools/soak --seconds $(SOAK_SECONDS) $(if $(SEED),--seed $(SEED))
@@ -107,4 +112,4 @@ install: build
 		cp -R web/dist/. "$(DESTDIR)$(PREFIX)/share/sendense/web/"; }
 
 clean:
-	@rm -rf build build-asan build-tsan build-fuzz build-afl build-bench
+	@rm -rf build build-asan build-tsan build-fuzz build-afl build-cov build-bench
