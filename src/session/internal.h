@@ -56,6 +56,7 @@ struct session {
 	bool dead;                       /* given up: `why` says why; nothing is sent any more */
 	bool reaped;
 	int exit_status;                 /* as waitpid gives it, once reaped */
+	uint64_t closed_ms;              /* when the worker's socket closed without our doing; 0: it has not */
 	char *keyhelper;                 /* path of sendense-keyhelper, beside the worker; owned */
 	char *imagehelper;               /* path of sendense-imagehelper; owned */
 	bool foreign;
@@ -150,7 +151,7 @@ void pump_unwatch(uint64_t watch, int fd);
 
 /* Receives and hands out what came, some frames at a time. False: the socket is done with. */
 bool session_receive(struct session *s);
-/* The process ended: reaps it. */
+/* The process ended: reaps it, and says how it ended where its socket has closed. */
 void session_reap(struct session *s);
 /* Gives the session up; the first reason counts. */
 void session_fail(struct session *s, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -165,6 +166,8 @@ void session_cancel(struct session *s, struct pending *p);
 int session_broken(struct session *s, struct err *e, const char *what);
 /* Ends a session whose worker ignores a cancel. */
 void session_check_leftovers(struct session *s, uint64_t now);
+/* Gives up a worker that has closed its socket and does not end. */
+void session_check_closed(struct session *s, uint64_t now);
 /* Waits for the answer to a submitted request. False when the time ran out. */
 bool session_wait_answer(struct session *s, struct pending *p, unsigned timeout_ms);
 /* The answer's own error, or ERR_WORKER_PROTOCOL (and the session's end) where it is not of the type `want`. */

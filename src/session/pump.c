@@ -143,6 +143,8 @@ static void check_late(void)
 				stream_check_stall(w.stream, now);
 			else if (w.kind == WATCH_SOCKET)
 				session_check_leftovers(w.session, now);
+			else if (w.kind == WATCH_PROCESS)
+				session_check_closed(w.session, now);
 			session_unref(w.session);
 		}
 		pthread_mutex_unlock(&pump.dispatch);

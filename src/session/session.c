@@ -19,7 +19,8 @@ enum {
 	OPEN_TIMEOUT_MS = 60000,
 	STALL_TIMEOUT_MS = 60000,
 	REAP_WAIT_MS = 5000,
-	DEATH_NOTE_MS = 100,          /* how long to wait for the exit status when a worker's socket closes */
+	DEATH_NOTE_MS = 500,          /* how long the exit status may come later than the end of the socket */
+	DEATH_WAIT_MS = 3000,         /* until then the pump, which looks once a second, has said why a worker is gone */
 	FRAMES_A_TURN = 64,           /* of one session before the pump looks at the others */
 };
 
@@ -152,25 +153,10 @@ void session_fail(struct session *s, int code, const char *fmt, ...)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void session_reap(struct session *s)
+/* Says how the worker ended, for people. */
+static void describe_death(struct session *s, int status)
 {
-	pthread_mutex_lock(&s->lock);
-	(void)try_reap(s);
-	pthread_mutex_unlock(&s->lock);
-}
-
-/* Says how the worker ended, for people: the socket closed without our doing. */
-static void describe_death(struct session *s)
-{
-	struct pollfd p = {.fd = s->pidfd, .events = POLLIN};
-	(void)poll(&p, 1, DEATH_NOTE_MS);
-	pthread_mutex_lock(&s->lock);
-	bool reaped = try_reap(s);
-	int status = s->exit_status;
-	pthread_mutex_unlock(&s->lock);
-	if (!reaped)
-		session_fail(s, ERR_WORKER_DIED, "the worker reading this backup closed its connection");
-	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		session_fail(s, ERR_WORKER_DIED,
 		             "the worker reading this backup was stopped by its sandbox; the image may be hostile");
 	else if (WIFSIGNALED(status))
@@ -179,6 +165,34 @@ static void describe_death(struct session *s)
 	else
 		session_fail(s, ERR_WORKER_DIED, "the worker reading this backup ended with status %d; try again",
 		             WEXITSTATUS(status));
+}
+
+/* A worker's socket closes before its exit status can be had, on a busy machine long before. The pump must not wait for
+ * that: others need it. */
+void session_reap(struct session *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool ended = try_reap(s) && s->closed_ms != 0;
+	int status = s->exit_status;
+	pthread_mutex_unlock(&s->lock);
+	if (ended)
+		describe_death(s, status);
+}
+
+static void socket_closed(struct session *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->closed_ms = now_ms();
+	pthread_mutex_unlock(&s->lock);
+	session_reap(s);
+}
+
+void session_check_closed(struct session *s, uint64_t now)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->closed_ms != 0 && now > s->closed_ms + DEATH_NOTE_MS)
+		fail_locked(s, ERR_WORKER_DIED, "the worker reading this backup closed its connection");
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* An answer to a request whose caller has left. False: there is no such request. */
@@ -255,7 +269,7 @@ bool session_receive(struct session *s)
 			if (!dead)
 				continue;
 		} else if (r == WIRE_CLOSED) {
-			describe_death(s);
+			socket_closed(s);
 		} else {
 			session_fail(s, ERR_WORKER_PROTOCOL, "the worker was stopped: %s", e.msg);
 		}
@@ -288,7 +302,7 @@ static int submit_failed(struct session *s, struct pending *p, struct err *e)
 	if (e->code == ERR_TIMEOUT)
 		session_fail(s, ERR_TIMEOUT, "the worker reading this backup takes no requests any more and was stopped");
 	struct timespec until;
-	deadline_after(&until, 2 * DEATH_NOTE_MS);
+	deadline_after(&until, DEATH_WAIT_MS);
 	pthread_mutex_lock(&s->lock);
 	forget_locked(s, p);
 	while (e->code == ERR_WORKER_DIED && !s->dead && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
@@ -296,6 +310,7 @@ static int submit_failed(struct session *s, struct pending *p, struct err *e)
 	if (s->dead)
 		*e = s->why;
 	pthread_mutex_unlock(&s->lock);
+	buf_free(&p->answer);            /* a hostile worker may have answered before it was asked */
 	return e->code;
 }
 

@@ -195,8 +195,30 @@ static struct wire_entry entry(void)
 	                           .size = STREAM_BYTES, .mode = 0644};
 }
 
+/* An entry of an archive that is lost, as pack.c would name it but for the one thing that is wrong. */
+static void lost(uint32_t request)
+{
+	static char path[WIRE_PATH_MAX + 1];
+	memset(path, 'p', sizeof(path));
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	wire_begin(&b, WIRE_LOST, request + (is("lost-stranger") ? 1000 : 0));
+	if (is("lost-past-end"))
+		wire_put_u32(&b, WIRE_PATH_MAX); /* and so many bytes do not follow */
+	else
+		wire_put_str(&b, path, is("lost-long-path") ? WIRE_PATH_MAX + 1 : 5);
+	if (!is("lost-past-end") && !is("lost-no-code"))
+		wire_put_cstr(&b, is("lost-long-code") ? "A_CODE_THAT_IS_LONGER_THAN_ANY_CODE_THERE_IS_AND_THEN_SOME_MORE_OF_IT" : "IO_ERROR");
+	if (is("lost-nul"))
+		wire_put_str(&b, "a\0b", 3);
+	else if (!is("lost-past-end") && !is("lost-no-code"))
+		wire_put_cstr(&b, "it cannot be read");
+	answer(&b);
+}
+
 static void stat_file(uint32_t request)
 {
+	if (is("lost-no-stream"))
+		lost(request);
 	struct wire_entry en = entry();
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
 	wire_begin(&b, WIRE_STAT_INFO, request);
@@ -271,8 +293,21 @@ static void progress(uint32_t request)
 	answer(&b);
 }
 
+static void lose(uint32_t request)
+{
+	unsigned count = is("lost-too-many") ? WIRE_LOST_MAX + 1 : is("lost-most") ? WIRE_LOST_MAX : 1;
+	for (unsigned i = 0; i < count; i++)
+		lost(request);
+	if (is("lost-huge"))
+		raw_packet(WIRE_LOST, request, WIRE_PATH_MAX + 1025, 0);
+	if (is("lost-fds"))
+		raw_packet(WIRE_LOST, request, 100, 1);
+}
+
 static void before_data(uint32_t request)
 {
+	if (strncmp(mode, "lost-", 5) == 0 && !is("lost-late"))
+		lose(request);
 	if (is("read-stall"))
 		hang();
 	if (is("read-wrong-type")) {
@@ -331,6 +366,8 @@ static void read_file(uint32_t request)
 	done(request, sent + (is("read-count") ? 1 : 0), crc + (is("read-crc") ? 1 : 0));
 	if (is("read-done-twice"))
 		done(request, sent, crc);
+	if (is("lost-late"))
+		lost(request);
 }
 
 static void put_record(struct buf *b, size_t lie)
