@@ -341,10 +341,11 @@ static int chain_extent(struct blk *b, uint64_t off, uint64_t len, struct blk_ex
 static void chain_close(struct blk *b)
 {
 	struct chain *c = (struct chain *)b;
+	/* First: its threads may still read ahead out of the layers. */
+	decompress_free(c->decompress);
 	for (unsigned i = 0; c->layers && i < c->count; i++)
 		image_layer_close(c->layers[i]);
 	map_cache_clear(&c->cache);
-	decompress_free(c->decompress);
 	free(c->layers);
 	free(c->visible);
 	free(c->cells);
