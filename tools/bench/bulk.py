@@ -70,10 +70,18 @@ def available():
 
 
 def many_clients(ctx, fs):
-    """Downloads go on while small listings are asked for."""
-    if fs != ctx.results.filesystems[0] or not ctx.results.wanted("load/clients/warm"):
+    """Downloads go on while small listings are asked for: of one mount, and spread over one of each filesystem."""
+    if fs != ctx.results.filesystems[0]:
         return
     images = [ctx.fixtures.image(name) for name in ctx.results.filesystems]
+    clients_of(ctx, "load/clients/warm", images[:1], "one mount")
+    if len(images) > 1:
+        clients_of(ctx, "load/mounts/warm", images, f"{len(images)} mounts")
+
+
+def clients_of(ctx, key, images, where):
+    if not ctx.results.wanted(key):
+        return
     preread(*[i.path for i in images])
     load = [f"{ctx.build}/tests/bench/bench-load", ctx.hub.host, str(ctx.hub.port), ctx.hub.token]
     ids = []
@@ -103,7 +111,7 @@ def many_clients(ctx, fs):
             sample["errors"] += got["errors"]
             sample.update(downloads=got["requests"], download_mb_s=got["bytes"] / got["seconds"] / 1e6)
             return sample
-        ctx.measure("load/clients/warm", f"{ctx.scale.requests:,} listings of 20 entries, 8 at a time", {
+        ctx.measure(key, f"{ctx.scale.requests:,} listings of 20 entries, 8 at a time, {where}", {
             f"while {ctx.scale.clients} clients download": busy, "alone": alone})
     finally:
         ctx.hub.unmount(*ids)
