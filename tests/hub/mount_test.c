@@ -504,6 +504,48 @@ static void test_selection(void **state)
 	assert_int_equal(hub_selection_get(hub, s.id, &s, &e), ERR_ARCHIVE_NOT_FOUND);
 }
 
+static void fetch(const char *selection)
+{
+	static char room[65536];
+	struct err e = ERR_INIT;
+	struct hub_use *u;
+	struct stream *st;
+	ssize_t n;
+	assert_ok(hub_selection_begin(hub, selection, &u, &st, &e), &e);
+	while ((n = stream_read_wait(st, room, sizeof(room), &e)) > 0)
+		;
+	assert_int_equal(n, STREAM_END);
+	stream_close(st);
+	hub_use_release(u);
+	hub_selection_end(hub, selection, NULL);
+}
+
+/* There are HUB_SELECTIONS_MAX places. Those that were fetched make room, the oldest first; those that wait do not. */
+static void test_many_selections(void **state)
+{
+	(void)state;
+	struct err e = ERR_INIT;
+	const struct session_path path = {.path = "/etc/hostname", .len = 13};
+	struct hub_selection first, second, s;
+	fixture_mount("full", id);
+	assert_ok(hub_selection_create(hub, id, 0, "tar", &path, 1, &first, &e), &e);
+	assert_ok(hub_selection_create(hub, id, 0, "tar", &path, 1, &second, &e), &e);
+	for (unsigned i = 2; i < HUB_SELECTIONS_MAX; i++)
+		assert_ok(hub_selection_create(hub, id, 0, "tar", &path, 1, &s, &e), &e);
+	assert_int_equal(hub_selection_create(hub, id, 0, "tar", &path, 1, &s, &e), ERR_LIMIT);
+	err_clear(&e);
+	fetch(second.id);
+	fetch(first.id);
+	assert_ok(hub_selection_create(hub, id, 0, "tar", &path, 1, &s, &e), &e);
+	assert_int_equal(hub_selection_get(hub, first.id, &first, &e), ERR_ARCHIVE_NOT_FOUND);
+	err_clear(&e);
+	assert_ok(hub_selection_get(hub, second.id, &second, &e), &e);
+	assert_ok(hub_selection_create(hub, id, 0, "tar", &path, 1, &s, &e), &e);
+	assert_int_equal(hub_selection_get(hub, second.id, &second, &e), ERR_ARCHIVE_NOT_FOUND);
+	err_clear(&e);
+	assert_int_equal(hub_selection_create(hub, id, 0, "tar", &path, 1, &s, &e), ERR_LIMIT);
+}
+
 enum { EXPIRES = 1, SHORT_SLOT = 2, IDLE = 3, TWO = 4 };
 
 static int configured(void **state)
@@ -536,7 +578,7 @@ int main(void)
 		TEST(test_unmount_while_waking_up, 0),
 		TEST(test_crash_loop, 0),  TEST(test_restart, 0),      TEST(test_mounts_at_once, 0),
 		TEST(test_storm, IDLE),    TEST(test_long_chain, 0),   TEST(test_many_mounts, 0),
-		TEST(test_full_disk, 0),   TEST(test_selection, 0),
+		TEST(test_full_disk, 0),   TEST(test_selection, 0),    TEST(test_many_selections, 0),
 	};
 	return cmocka_run_group_tests(tests, fixture_make, fixture_remove);
 }
