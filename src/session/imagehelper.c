@@ -19,6 +19,8 @@
 enum {
 	END_WAIT_MS = 5000,
 	EXPLAIN_WAIT_MS = 1000,
+	LOG_LINE_MAX = 4096,
+	LOG_PIECES_MAX = 512,        /* more than a pipe holds */
 	FILES_ARG_LEN = 16,
 	FIXED_FDS = 5,
 };
@@ -190,9 +192,17 @@ void image_helper_free(struct image_helper *h)
 /* The last line of what it wrote; without the name of the program and the long name of the image it knows. */
 static void last_words(const struct image_helper *h, char ret[ERR_MSG_MAX])
 {
-	char text[4096];
-	ssize_t n = read(h->log, text, sizeof(text) - 1);
-	text[n > 0 ? n : 0] = '\0';
+	char text[LOG_LINE_MAX] = "", piece[LOG_LINE_MAX / 2];
+	size_t have = 0;
+	/* It may have said much before: of what came, the end stays. A read gives what there is, and does not wait. */
+	ssize_t n;
+	for (unsigned i = 0; i < LOG_PIECES_MAX && (n = read(h->log, piece, sizeof(piece))) > 0; i++) {
+		size_t keep = min_size(have, sizeof(text) - 1 - (size_t)n);
+		memmove(text, text + have - keep, keep);
+		memcpy(text + keep, piece, (size_t)n);
+		have = keep + (size_t)n;
+		text[have] = '\0';
+	}
 	for (size_t len = strlen(text); len > 0 && text[len - 1] == '\n'; len--)
 		text[len - 1] = '\0';
 	const char *line = strrchr(text, '\n');

@@ -150,7 +150,7 @@ int bitlocker_open_recovery(const struct bitlocker_meta *m, const uint8_t *text,
 int bitlocker_open_startup(const struct bitlocker_meta *m, const uint8_t *file, size_t len, struct bitlocker_key *ret,
                            struct err *e);
 
-/* One protector, its 32-byte key already made. 1 opened, 0 it is another key, ERR_VOLUME_CORRUPT. */
+/* One protector, its 32-byte key already made. 1 opened, 0 it is another key, ERR_VOLUME_CORRUPT, ERR_NO_MEMORY. */
 int bitlocker_unseal(const struct bitlocker_meta *m, const struct bitlocker_protector *p, const uint8_t key[BITLOCKER_VMK],
                      struct bitlocker_key *ret, struct err *e);
 /* The slow hash of passwords and recovery keys: from the SHA-256 of what was given. */

@@ -33,36 +33,40 @@ size_t bitlocker_key_len(uint32_t method)
 	}
 }
 
-/* True where the message's code is right. */
-static bool ccm_open(const struct bitlocker_sealed *s, const uint8_t key[32], uint8_t *out)
+/* 1: the message's code is right; 0: it is not, with this key. */
+static int ccm_open(const struct bitlocker_sealed *s, const uint8_t key[32], uint8_t *out, struct err *e)
 {
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
 	uint8_t mac[MAC];
 	int n = 0;
 	memcpy(mac, s->mac, sizeof(mac));
-	bool ok = c && EVP_DecryptInit_ex(c, EVP_aes_256_ccm(), NULL, NULL, NULL) == 1 &&
-	          EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_IVLEN, NONCE, NULL) == 1 &&
-	          EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, MAC, mac) == 1 &&
-	          EVP_DecryptInit_ex(c, NULL, NULL, key, s->nonce) == 1 &&
-	          EVP_DecryptUpdate(c, NULL, &n, NULL, (int)s->len) == 1 &&
-	          EVP_DecryptUpdate(c, out, &n, s->data, (int)s->len) == 1;
+	bool ready = c && EVP_DecryptInit_ex(c, EVP_aes_256_ccm(), NULL, NULL, NULL) == 1 &&
+	             EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_IVLEN, NONCE, NULL) == 1 &&
+	             EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, MAC, mac) == 1 &&
+	             EVP_DecryptInit_ex(c, NULL, NULL, key, s->nonce) == 1;
+	bool right = ready && EVP_DecryptUpdate(c, NULL, &n, NULL, (int)s->len) == 1 &&
+	             EVP_DecryptUpdate(c, out, &n, s->data, (int)s->len) == 1;
 	EVP_CIPHER_CTX_free(c);
-	return ok;
+	/* Nothing up to `ready` depends on which key it is. */
+	return ready ? right : err_no_memory(e, "bitlocker");
 }
 
-/* What was sealed is an entry again, a key. Its length; 0: another key, or no key in it. */
-static size_t open_key(const struct bitlocker_sealed *s, const uint8_t key[32], uint8_t ret[SEALED_MAX], bool *ret_right)
+/* What was sealed is an entry again, a key. 1: opened, and *ret_len is the length of that key or 0, where there is none in it;
+ * 0: `key` is another one. */
+static int open_key(const struct bitlocker_sealed *s, const uint8_t key[32], uint8_t ret[SEALED_MAX], size_t *ret_len,
+                    struct err *e)
 {
 	uint8_t out[SEALED_MAX];
 	struct bitlocker_entry n;
 	size_t at = 0, len = 0;
-	*ret_right = s->data && s->len <= sizeof(out) && ccm_open(s, key, out);
-	if (*ret_right && bitlocker_entry_next(out, s->len, &at, &n) && n.value == BITLOCKER_VALUE_KEY && n.len > KEY_HEAD) {
+	int r = s->data && s->len <= sizeof(out) ? ccm_open(s, key, out, e) : 0;
+	if (r == 1 && bitlocker_entry_next(out, s->len, &at, &n) && n.value == BITLOCKER_VALUE_KEY && n.len > KEY_HEAD) {
 		len = n.len - KEY_HEAD;
 		memcpy(ret, n.data + KEY_HEAD, len);
 	}
 	OPENSSL_cleanse(out, sizeof(out));
-	return len;
+	*ret_len = len;
+	return r;
 }
 
 static bool take_key(uint32_t method, const uint8_t *p, size_t len, struct bitlocker_key *ret)
@@ -88,14 +92,17 @@ static int open_data_key(const struct bitlocker_meta *m, const uint8_t vmk[BITLO
 	uint8_t key[SEALED_MAX];
 	size_t at = 0;
 	bool found = false;
-	while (!found && bitlocker_entry_next(m->entries, m->len, &at, &n)) {
-		bool right;
+	int r = 0;
+	while (!found && r >= 0 && bitlocker_entry_next(m->entries, m->len, &at, &n)) {
+		size_t len;
 		if (n.type != BITLOCKER_FVEK || !bitlocker_sealed_take(&n, &s))
 			continue;
-		size_t len = open_key(&s, vmk, key, &right);
-		found = len > 0 && take_key(m->method, key, len, ret);
+		r = open_key(&s, vmk, key, &len, e);
+		found = r == 1 && len > 0 && take_key(m->method, key, len, ret);
 	}
 	OPENSSL_cleanse(key, sizeof(key));
+	if (r < 0)
+		return r;
 	return found ? 1 : err_set(e, ERR_VOLUME_CORRUPT, "bitlocker",
 	                           "the BitLocker metadata is damaged: the key of the data is not in it");
 }
@@ -104,10 +111,9 @@ int bitlocker_unseal(const struct bitlocker_meta *m, const struct bitlocker_prot
                      struct bitlocker_key *ret, struct err *e)
 {
 	uint8_t vmk[SEALED_MAX];
-	bool right;
-	size_t len = open_key(&p->vmk, key, vmk, &right);
-	int r = 0;
-	if (right)
+	size_t len;
+	int r = open_key(&p->vmk, key, vmk, &len, e);
+	if (r == 1)
 		r = len == BITLOCKER_VMK ? open_data_key(m, vmk, ret, e)
 		                         : err_set(e, ERR_VOLUME_CORRUPT, "bitlocker",
 		                                   "the BitLocker metadata is damaged: there is no key under this protector");
