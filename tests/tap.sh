@@ -6,4 +6,14 @@ skip() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $1 # SKIP $2"; }
 ok() { local name=$1 out; shift; if out=$("$@" 2>&1); then pass "$name"; else flunk "$name" "exit $?: $*" "$out"; fi; }
 is() { if [ "$2" = "$3" ]; then pass "$1"; else flunk "$1" "got:  $2" "want: $3"; fi; }
 like() { if printf '%s' "$2" | grep -qE -- "$3"; then pass "$1"; else flunk "$1" "got:  $2" "want: /$3/"; fi; }
+# copy_of_a_moment FROM TO: of a file behind a mount in use. A write meanwhile (anybody's sync starts some) would tear the copy: it
+# counts where the file is the same still.
+copy_of_a_moment() {
+	for _ in {1..20}; do
+		rm -f "$2"
+		cp --sparse=always "$1" "$2" && cmp -s "$1" "$2" && return
+	done
+	flunk "a copy of one moment of $1" "it was written to during each of 20 copies"
+	return 1
+}
 done_testing() { echo "1..$tap_n"; [ "$tap_bad" -eq 0 ]; }

@@ -30,7 +30,7 @@ for ((i = 0; i < ${ROUNDS:-10}; i++)); do
 	mkfs.btrfs -q ${o%%|*} l.img >mkfs.log 2>&1 && attach l.img "rw,commit=300${o#*|}" ||
 		{ skip "round $seed" "$(cat mkfs.log mount.log | tail -1)"; continue; }
 	python3 "$here/btrfschurn" mnt $seed >churn.log 2>&1 || flunk "churn $seed" "$(tail -3 churn.log)"
-	cp --sparse=always l.img k.img
+	copy_of_a_moment l.img k.img || { detach; continue; }
 	detach
 	cp --sparse=always k.img l.img
 	btrfs inspect-internal dump-super l.img | grep -qE '^log_root[[:space:]]+0$' || logs=$((logs + 1))

@@ -63,8 +63,10 @@ history() {
 	sync -f mnt
 	python3 "$here/extchurn" mnt $((seed + 1000)) 40
 	# The last changes are in the journal only: nothing is written between the last fsync and the end of this copy.
-	rm -f c.img; cp --sparse=always s.img c.img
+	copy_of_a_moment s.img c.img
+	local copied=$?
 	umount mnt; mounted=
+	[ $copied -eq 0 ] || return 1
 	rm -f k.img; cp c.img k.img # a file of its own: a loop device may linger on the former one
 	mount -o loop k.img mnt || return 1
 	mounted=1
