@@ -19,7 +19,7 @@ python3 "$here/mkexttree" tree "${SENDENSE_EXT_SEED:-1}"
 
 attach() { mount -o loop,ro "$1" mnt 2>/dev/null && mounted=1; }
 detach() { umount mnt && mounted=; }
-make() { local img=$1 size=$2; shift 2; rm -f "$img"; truncate -s "$size" "$img"; mke2fs -qF "$@" "$img" 2>mke2fs.log; }
+make() { local img=$1 size=$2; shift 2; rm -f "$img"; truncate -s "$size" "$img"; mke2fs -qF "$@" "$img" >mke2fs.log 2>&1; }
 
 # What the tree itself can vouch for: not the times of changes, not what is on disk.
 by_tree() {
