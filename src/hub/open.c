@@ -21,7 +21,8 @@ int hub_open_repository(struct hub *h, const char *repository_id, struct reposit
 	return r < 0 ? err_prefix(e, "repository \"%s\"", row->name) : r;
 }
 
-enum { CALLS_AHEAD = 8 };             /* of SESSION_LAYERS_MAX layers each, on their way to a worker at a time */
+/* On their way to a worker at a time: calls, of SESSION_LAYERS_MAX layers each. */
+enum { CALLS_AHEAD = 8, LAYERS_AHEAD = CALLS_AHEAD * SESSION_LAYERS_MAX };
 
 /* A worker being set up. */
 struct opening {
@@ -201,8 +202,8 @@ static int end_call(struct opening *o, const struct catalog_disk_list *chain, si
 	return taken < call_size(chain, first) ? err_prefix(e, "%s", chain->items[first + taken]->qcow2_path) : r_end;
 }
 
-/* The layers from `first` on, as many as go at a time. */
-static int add_layers(struct opening *o, const struct catalog_disk_list *chain, size_t first, size_t *ret_count, struct err *e)
+/* The layers from `first` on, at most LAYERS_AHEAD. */
+static int add_layers(struct opening *o, const struct catalog_disk_list *chain, size_t first, struct err *e)
 {
 	struct layers_call *calls[CALLS_AHEAD];
 	CLEANUP(free_ptr) struct wire_layer *infos = calloc(SESSION_LAYERS_MAX, sizeof(*infos));
@@ -221,7 +222,6 @@ static int add_layers(struct opening *o, const struct catalog_disk_list *chain, 
 		struct err ignored = ERR_INIT;
 		(void)session_layers_end(o->session, calls[ended], infos, &taken, &ignored);
 	}
-	*ret_count = begun * SESSION_LAYERS_MAX;
 	return r;
 }
 
@@ -231,8 +231,8 @@ static int add_chain(struct opening *o, int64_t disk_id, struct err *e)
 {
 	struct catalog_disk_list chain = {0};
 	int r = catalog_disk_ancestors(o->hub->catalog, disk_id, &chain, e);
-	for (size_t done = 0, some = 0; r == 0 && done < chain.count; done += some)
-		r = add_layers(o, &chain, done, &some, e);
+	for (size_t done = 0; r == 0 && done < chain.count; done += LAYERS_AHEAD)
+		r = add_layers(o, &chain, done, e);
 	catalog_disk_list_free(&chain);
 	return r;
 }
