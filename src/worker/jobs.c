@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -289,6 +290,23 @@ static const struct job_kind kinds[] = {
 	[WIRE_UNLOCK_SOURCE] = {job_unlock_source, true}, [WIRE_DUMP] = {job_dump, false},
 };
 
+/* What gave this worker the image's bytes went away: it can serve nothing any more, says so (the client may not know yet), and
+ * ends when its requests have. The client starts another. */
+static bool source_lost(const struct worker *w, const struct err *e)
+{
+	return e->code == ERR_IO && w->source && w->source->lost();
+}
+
+static void job_failed(struct job *j, struct err *e)
+{
+	bool lost = source_lost(j->worker, e);
+	if (lost)
+		e->code = ERR_WORKER_DIED;
+	job_error(j, e);
+	if (lost)
+		(void)shutdown(j->worker->sock, SHUT_RD);
+}
+
 static void job_run(struct job *j)
 {
 	const struct job_kind *kind = &kinds[j->type];
@@ -299,7 +317,7 @@ static void job_run(struct job *j)
 	if (kind->gated)
 		gate_leave(&j->worker->gate);
 	if (r < 0)
-		job_error(j, &e);
+		job_failed(j, &e);
 	else if (j->has_out)
 		send_done(j);
 }

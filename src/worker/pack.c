@@ -424,7 +424,7 @@ static int check_source(const struct pack *p, struct err *e)
 	const struct worker_source *source = p->job->worker->source;
 	if (p->errors.len == 0 || !source || !source->lost())
 		return 0;
-	return err_set(e, ERR_IO, "worker", "the program that reads the image ended before the archive was whole");
+	return err_set(e, ERR_IO, "worker", "the program that reads the image ended before the archive was whole; try again");
 }
 
 int job_archive(struct job *j, struct err *e)

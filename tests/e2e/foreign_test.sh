@@ -10,6 +10,7 @@ export TMPDIR=$T/tmp
 mkdir tmp tree tree/etc tree/usr repo repo/vm repo/vm/disk-0
 echo hello >tree/hello.txt
 head -c 5000000 /dev/urandom >tree/random.bin
+head -c 3000000 /dev/urandom >tree/usr/noise
 truncate -s 3M tree/hole.bin && printf end >>tree/hole.bin
 mke2fs -q -F -t ext4 -d tree plain.raw 48M >/dev/null 2>&1
 sendense image manifest plain.raw >want 2>/dev/null
@@ -142,6 +143,14 @@ ok 'it is another' [ "$QEMU2" != "$QEMU" ]
 C=$!
 sleep 1; kill -9 "$QEMU2"; wait $C
 ok 'a download under way fails or is whole' sh -c '[ "$(cat rc)" != 0 ] || cmp part tree/random.bin'
+# Killed, and the hub has not heard of it when the worker has.
+for _ in $(seq 30); do [ "$(api "/restore/$M/download?path=/hello.txt")" = hello ] && break; sleep 1; done
+HELPER4=$(pgrep -P "$HUB" -f sendense-imagehelper)
+kill -STOP "$HELPER4"; kill -9 "$(pgrep -P "$HELPER4")"
+is 'an archive that cannot begin: whose fault it was' \
+	"$(curl -s --max-time 60 -w ' %{http_code}' -H "Authorization: Bearer $TOKEN" "$URL/restore/$M/download-directory?format=zip&path=/usr" |
+		sed 's/.*"code":"\([A-Z_]*\)".*} /\1 /')" 'WORKER_DIED 502'
+kill -CONT "$HELPER4"
 # One that hangs. (A worker that ended several times in a row is not started again for some seconds.)
 for _ in $(seq 30); do [ "$(api "/restore/$M/download?path=/hello.txt")" = hello ] && break; sleep 1; done
 is 'again' "$(api "/restore/$M/download?path=/hello.txt")" hello
@@ -151,6 +160,8 @@ start=$SECONDS
 curl -s --max-time 100 -o body -w '%{http_code}' -H "Authorization: Bearer $TOKEN" "$URL/restore/$M/download?path=/random.bin" >status.txt
 ok 'qemu-nbd stopped: the request ends in time' [ $((SECONDS - start)) -lt 90 ]
 ok 'and does not look whole' sh -c '! cmp -s body tree/random.bin'
+for _ in $(seq 30); do [ "$(api "/restore/$M/download?path=/hello.txt")" = hello ] && break; sleep 1; done
+is 'the mount goes on with another' "$(api "/restore/$M/download?path=/hello.txt")" hello
 kill -CONT "$QEMU3" 2>/dev/null
 api "/restore/$M" -X DELETE >/dev/null
 for _ in $(seq 50); do [ -z "$(pgrep -P "$HUB" -f sendense-imagehelper)" ] && break; sleep 0.1; done
