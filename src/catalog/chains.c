@@ -82,9 +82,10 @@ static int ancestors(struct catalog *c, int64_t disk_id, struct catalog_disk_lis
 int catalog_disk_ancestors(struct catalog *c, int64_t disk_id, struct catalog_disk_list *ret, struct err *e)
 {
 	struct catalog_disk_list l = {0};
-	catalog_lock(c);
-	int r = ancestors(c, disk_id, &l, e);
-	catalog_unlock(c);
+	int r = db_begin_reading(c, e);
+	if (r < 0)
+		return r;
+	r = db_end(c, ancestors(c, disk_id, &l, e), e);
 	if (r < 0)
 		catalog_disk_list_free(&l);
 	else
