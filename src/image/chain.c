@@ -54,6 +54,7 @@ struct chain {
 	uint64_t *visible;
 	unsigned count;
 	unsigned granule_bits;
+	unsigned slot_bits;             /* log2 of a slot's bytes */
 	bool plain;                     /* one raw layer: no map needed */
 	struct map_cell *cells;
 	uint8_t *scratch;
@@ -91,11 +92,17 @@ static int hole_end(struct chain *c, uint64_t off, uint64_t need, uint64_t *ret,
 	return 0;
 }
 
+static unsigned slot_granules(const struct chain *c)
+{
+	return 1u << (c->slot_bits - c->granule_bits);
+}
+
 static int build_slot(struct chain *c, uint64_t index, struct map_slot **ret, struct err *e)
 {
-	uint64_t base = index << (c->granule_bits + MAP_SLOT_BITS);
+	uint64_t base = index << c->slot_bits;
+	unsigned granules = slot_granules(c);
 	uint64_t left = (c->blk.size - base - 1) >> c->granule_bits;
-	unsigned count = left < MAP_SLOT_GRANULES ? (unsigned)left + 1 : MAP_SLOT_GRANULES;
+	unsigned count = left < granules ? (unsigned)left + 1 : granules;
 	uint64_t granule = UINT64_C(1) << c->granule_bits;
 	struct map_sweep s = {.cells = c->cells,
 	                      .base = base,
@@ -130,9 +137,8 @@ static int get_slot(struct chain *c, uint64_t index, struct map_slot **ret, uint
 	*ret = map_cache_find(&c->cache, index);
 	if (*ret)
 		return 0;
-	unsigned slot_bits = c->granule_bits + MAP_SLOT_BITS;
-	uint64_t base = index << slot_bits;
-	int r = hole_end(c, base, min_u64(c->blk.size, base + (UINT64_C(1) << slot_bits)), ret_hole_end, e);
+	uint64_t base = index << c->slot_bits;
+	int r = hole_end(c, base, min_u64(c->blk.size, base + (UINT64_C(1) << c->slot_bits)), ret_hole_end, e);
 	if (r < 0)
 		return r;
 	if (*ret_hole_end == 0)
@@ -169,8 +175,7 @@ static int lookup(struct chain *c, uint64_t off, uint64_t len, struct segment *r
 		*ret = (struct segment){.kind = MAP_DATA, .host = off, .len = len};
 		return 0;
 	}
-	unsigned slot_bits = c->granule_bits + MAP_SLOT_BITS;
-	uint64_t index = off >> slot_bits, base = index << slot_bits, hole;
+	uint64_t index = off >> c->slot_bits, base = index << c->slot_bits, hole;
 	struct map_slot *slot;
 	int r = get_slot(c, index, &slot, &hole, e);
 	if (r < 0)
@@ -183,7 +188,7 @@ static int lookup(struct chain *c, uint64_t off, uint64_t len, struct segment *r
 	unsigned n = map_slot_run(slot, granule);
 	const struct map_run *run = &slot->runs[n];
 	uint64_t start = base + ((uint64_t)run->first << c->granule_bits);
-	unsigned next = n + 1 < slot->count ? slot->runs[n + 1].first : MAP_SLOT_GRANULES;
+	unsigned next = n + 1 < slot->count ? slot->runs[n + 1].first : slot_granules(c);
 	uint64_t end = base + ((uint64_t)next << c->granule_bits);
 	*ret = (struct segment){
 		.kind = run->kind, .layer = run->layer, .host = run->host, .len = min_u64(len, end - off)};
@@ -398,15 +403,25 @@ static unsigned granule_bits(struct image_layer **layers, unsigned count, size_t
 	return bits ? bits : GRANULE_BITS_RAW;
 }
 
+static unsigned slot_bits(unsigned granule_bits)
+{
+	if (granule_bits + MAP_SLOT_GRANULE_BITS_MIN > MAP_SLOT_BITS)
+		return granule_bits + MAP_SLOT_GRANULE_BITS_MIN;
+	if (granule_bits + MAP_SLOT_GRANULE_BITS_MAX < MAP_SLOT_BITS)
+		return granule_bits + MAP_SLOT_GRANULE_BITS_MAX;
+	return MAP_SLOT_BITS;
+}
+
 static int chain_init(struct chain *c, struct image_layer **layers, unsigned count, struct err *e)
 {
 	size_t cluster_max = 0;
 	blk_init(&c->blk, layers[0]->info.format == IMAGE_RAW ? &raw_ops : &qcow2_ops, layers[0]->info.virtual_size);
 	c->granule_bits = granule_bits(layers, count, &cluster_max);
+	c->slot_bits = slot_bits(c->granule_bits);
 	c->plain = count == 1 && cluster_max == 0;
 	c->layers = calloc(count, sizeof(layers[0]));
 	c->visible = calloc(count, sizeof(c->visible[0]));
-	c->cells = malloc(MAP_SLOT_GRANULES * sizeof(c->cells[0]));
+	c->cells = malloc(MAP_SLOT_GRANULES_MAX * sizeof(c->cells[0]));
 	c->scratch = malloc(QCOW2_SCRATCH_BYTES);
 	if (!c->layers || !c->visible || !c->cells || !c->scratch)
 		return err_no_memory(e, module);

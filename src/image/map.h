@@ -1,6 +1,8 @@
 /* map: where the bytes of one stretch of the guest ("slot") lie, resolved through all layers.
  *
- * A granule is the smallest (sub)cluster of any layer of the chain. A slot is MAP_SLOT_GRANULES of them.
+ * A granule is the smallest (sub)cluster of any layer of the chain. A slot is 128 to 512 of them: 8 MiB, where that is not more.
+ * Of a long chain's layers it takes a read each, so it is not small; what opening looks at lies in a few places far apart, so it
+ * is not large.
  * It is resolved in one go into an array of cells, newest layer first: each layer puts what it has into
  * the cells still open. Then equal and contiguous cells are folded into runs, which are what is cached.
  */
@@ -10,8 +12,10 @@
 #include "layer.h"
 
 enum {
-	MAP_SLOT_BITS = 9,
-	MAP_SLOT_GRANULES = 1 << MAP_SLOT_BITS,    /* 32 MiB at 64 KiB clusters */
+	MAP_SLOT_BITS = 23,                        /* log2 of a slot's bytes, within these of its granules: */
+	MAP_SLOT_GRANULE_BITS_MIN = 7,
+	MAP_SLOT_GRANULE_BITS_MAX = 9,
+	MAP_SLOT_GRANULES_MAX = 1 << MAP_SLOT_GRANULE_BITS_MAX,
 	MAP_CACHE_BYTES = 8 << 20,                 /* of runs, of a chain */
 	MAP_BUCKETS = 8192,
 };
@@ -47,7 +51,7 @@ struct map_cell {
 
 /* A slot while it is being resolved. */
 struct map_sweep {
-	struct map_cell *cells;  /* MAP_SLOT_GRANULES */
+	struct map_cell *cells;  /* MAP_SLOT_GRANULES_MAX */
 	uint64_t base;           /* guest offset of cells[0] */
 	uint64_t end;            /* guest offset behind the last cell to resolve */
 	unsigned bits;           /* log2 of the granule */
@@ -95,7 +99,7 @@ unsigned map_slot_run(const struct map_slot *slot, unsigned granule);
 
 /* Puts what this layer has within [s->base, min(s->end, limit)) into the open cells. `scratch` holds
  * QCOW2_SCRATCH_BYTES. Damage becomes MAP_BAD cells; only a failed read of the file is an error. */
-enum { QCOW2_SCRATCH_BYTES = MAP_SLOT_GRANULES * 8 };
+enum { QCOW2_SCRATCH_BYTES = MAP_SLOT_GRANULES_MAX * 8 };
 int qcow2_sweep(struct image_layer *l, struct map_sweep *s, uint64_t limit, uint8_t *scratch, struct err *e);
 
 /* A guest offset > off up to which this layer surely has nothing, or `off`: by looking at L1 entries alone, and

@@ -12,7 +12,7 @@ static const char module[] = "qcow2";
 enum {
 	HEADER_V2_BYTES = 72,
 	HEADER_V3_BYTES = 104,
-	HEADER_FIRST_READ = 4096,
+	HEADER_FIRST_READ = 1024,
 	HEADER_BYTES_MAX = 64 << 10,      /* of the first cluster read: header, extensions and backing name are there */
 	EXTENSIONS_MAX = 256,
 	FORMAT_NAME_MAX = 32,
@@ -378,17 +378,37 @@ static int parse(struct image_layer *l, const uint8_t *head, size_t len, struct 
 	return r;
 }
 
-/* How much of the file the header needs. With a backing file all of it ends with that file's name, which is nearly always
- * within the first page: a chain of a hundred layers is opened without reading 64 KiB of each. */
+/* Whether the end mark of the extensions is among these bytes. */
+static bool extensions_end(const uint8_t *head, size_t len)
+{
+	struct rdr r = rdr_init(head, len);
+	rdr_seek(&r, 4);
+	uint32_t at = HEADER_V2_BYTES;
+	if (rdr_be32(&r) >= 3) {
+		rdr_seek(&r, 100);
+		at = rdr_be32(&r);
+	}
+	rdr_seek(&r, at);
+	for (unsigned i = 0; i < EXTENSIONS_MAX; i++) {
+		uint32_t type = rdr_be32(&r), n = rdr_be32(&r);
+		if (r.bad || type == EXT_END)
+			return !r.bad;
+		rdr_skip(&r, n);
+		rdr_skip(&r, -n & 7);
+	}
+	return false;
+}
+
+/* How much of the file the header needs. With a backing file all of it ends with that file's name, else with the extensions, which
+ * is nearly always within the first kilobyte: a chain of a hundred layers is opened without reading 64 KiB of each. */
 static size_t head_needed(const uint8_t *head, size_t len)
 {
 	struct rdr r = rdr_init(head, len);
 	rdr_skip(&r, 8);
 	uint64_t backing_off = rdr_be64(&r);
 	uint32_t backing_len = rdr_be32(&r);
-	if (!r.bad && backing_off != 0 && backing_len != 0 && range_inside(backing_off, backing_len, len))
-		return len;
-	return HEADER_BYTES_MAX;
+	bool within = backing_off == 0 || backing_len == 0 ? extensions_end(head, len) : range_inside(backing_off, backing_len, len);
+	return !r.bad && within ? len : HEADER_BYTES_MAX;
 }
 
 int qcow2_header_read(struct image_layer *l, struct err *e)
