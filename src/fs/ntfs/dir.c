@@ -230,6 +230,7 @@ struct wanted {
 	const uint8_t *name;
 	unsigned units;
 	bool exact;
+	bool *ret_needs_upcase;          /* a name turned up that cannot be compared without: nothing found counts */
 };
 
 /* Malformed entries sort first: the search goes on behind them. */
@@ -239,6 +240,10 @@ static int order(const struct ntfs *ntfs, const void *want, const struct ntfs_en
 	struct name_key k;
 	if (!decode_name(entry, &k))
 		return 1;
+	if (!ntfs->upcase && !ntfs_name_is_ascii(k.name, k.units)) {
+		*w->ret_needs_upcase = true;
+		return 1;
+	}
 	if (w->exact)
 		return ntfs_name_collate(ntfs, w->name, w->units, k.name, k.units);
 	return ntfs_name_compare(ntfs, w->name, w->units, k.name, k.units);
@@ -252,7 +257,8 @@ static int scan(struct ntfs_dir *d, const struct wanted *want, uint64_t *ret_ref
 	if (r < 0)
 		return r;
 	struct ntfs_entry en;
-	struct wanted exact = {.name = want->name, .units = want->units, .exact = true};
+	struct wanted exact = *want;
+	exact.exact = true;
 	bool found = false, lost = false;
 	while ((r = ntfs_walk_next(&w, &en, e)) > 0) {
 		lost = lost || r == NTFS_WALK_BROKEN;
@@ -271,9 +277,10 @@ static int scan(struct ntfs_dir *d, const struct wanted *want, uint64_t *ret_ref
 	return r < 0 ? r : found;
 }
 
-static int find(struct ntfs_dir *d, const uint8_t *name, unsigned units, uint64_t *ret_ref, struct err *e)
+static int find_once(struct ntfs_dir *d, const uint8_t *name, unsigned units, bool *ret_needs_upcase, uint64_t *ret_ref,
+                     struct err *e)
 {
-	struct wanted w = {.name = name, .units = units, .exact = true};
+	struct wanted w = {.name = name, .units = units, .exact = true, .ret_needs_upcase = ret_needs_upcase};
 	struct ntfs_entry en;
 	int r = ntfs_index_find(&d->ix, order, &w, d->block, &en, e);
 	w.exact = false;
@@ -286,6 +293,20 @@ static int find(struct ntfs_dir *d, const uint8_t *name, unsigned units, uint64_
 	if (r > 0)
 		*ret_ref = en.ref;
 	return r;
+}
+
+static int find(struct ntfs_dir *d, const uint8_t *name, unsigned units, uint64_t *ret_ref, struct err *e)
+{
+	struct ntfs *ntfs = d->ix.ntfs;
+	bool needs_upcase = !ntfs->upcase && !ntfs_name_is_ascii(name, units);
+	if (!needs_upcase) {
+		int r = find_once(d, name, units, &needs_upcase, ret_ref, e);
+		if (!needs_upcase)
+			return r;
+		err_clear(e);
+	}
+	int r = ntfs_upcase_load(ntfs, e);
+	return r < 0 ? r : find_once(d, name, units, &needs_upcase, ret_ref, e);
 }
 
 int ntfs_lookup_units(struct ntfs *ntfs, struct fs_id dir, const uint8_t *name, unsigned units, struct fs_id *ret,

@@ -27,9 +27,11 @@ static int find_stream(struct ntfs_inode *ino, const char *stream, uint8_t ret_n
 		return 0;
 	for (size_t i = 0; i < count; i++)
 		put_le16(want + 2 * i, units[i]);
+	int r = ntfs_upcase_load(ino->ntfs, e), found = 0;
+	if (r < 0)
+		return r;
 	struct ntfs_attrs it = {.ino = ino, .type = NTFS_AT_DATA};
 	struct ntfs_attr a;
-	int r, found = 0;
 	while ((r = ntfs_attrs_next(&it, &a, e)) > 0) {
 		if (a.name_units == 0 || ntfs_name_compare(ino->ntfs, want, (unsigned)count, a.name, a.name_units) != 0)
 			continue;

@@ -1,23 +1,26 @@
 #include "fs/ntfs/ntfs.h"
 
+#include "base/cleanup.h"
+
 #include <stdlib.h>
 
-static void ascii_upcase(uint16_t *table)
+/* $UpCase, of which there must be all. */
+static int open_table(struct ntfs *ntfs, struct ntfs_stream *ret, struct err *e)
 {
-	for (unsigned i = 0; i < NTFS_UPCASE_UNITS; i++)
-		table[i] = (uint16_t)(i >= 'a' && i <= 'z' ? i - 'a' + 'A' : i);
+	struct ntfs_inode ino;
+	int r = ntfs_inode_get(ntfs, NTFS_UPCASE_NO, 0, &ino, e);
+	if (r >= 0)
+		r = ntfs_stream_open(&ino, NTFS_AT_DATA, NULL, 0, ret, e);
+	ntfs_inode_put(&ino);
+	if (r == 0)
+		return err_set(e, ERR_FS_CORRUPT, "ntfs", "$UpCase has no contents");
+	return r < 0 ? r : 0;
 }
 
 static int read_table(struct ntfs *ntfs, uint8_t *raw, struct err *e)
 {
-	struct ntfs_inode ino;
 	struct ntfs_stream s;
-	int r = ntfs_inode_get(ntfs, NTFS_UPCASE_NO, 0, &ino, e);
-	if (r >= 0)
-		r = ntfs_stream_open(&ino, NTFS_AT_DATA, NULL, 0, &s, e);
-	ntfs_inode_put(&ino);
-	if (r == 0)
-		return err_set(e, ERR_FS_CORRUPT, "ntfs", "$UpCase has no contents");
+	int r = open_table(ntfs, &s, e);
 	if (r < 0)
 		return r;
 	r = ntfs_stream_read(&s, 0, raw, 2 * NTFS_UPCASE_UNITS, e);
@@ -25,33 +28,65 @@ static int read_table(struct ntfs *ntfs, uint8_t *raw, struct err *e)
 	return r;
 }
 
+static int without_table(struct ntfs *ntfs, struct err *e)
+{
+	if (e->code == ERR_NO_MEMORY)
+		return e->code;
+	fs_warn(&ntfs->fs, "$UpCase cannot be read (%s): names with letters beyond ASCII may not be found", e->msg);
+	err_clear(e);
+	return 0;
+}
+
+int ntfs_upcase_check(struct ntfs *ntfs, struct err *e)
+{
+	struct ntfs_stream s;
+	if (open_table(ntfs, &s, e) < 0)
+		return without_table(ntfs, e);
+	ntfs_stream_close(&s);
+	return 0;
+}
+
 int ntfs_upcase_load(struct ntfs *ntfs, struct err *e)
 {
-	uint8_t *raw = malloc(2 * NTFS_UPCASE_UNITS);
-	ntfs->upcase = malloc(NTFS_UPCASE_UNITS * sizeof(*ntfs->upcase));
-	if (!raw || !ntfs->upcase) {
-		free(raw);
+	if (ntfs->upcase)
+		return 0;
+	CLEANUP(free_ptr) uint8_t *raw = malloc(2 * NTFS_UPCASE_UNITS);
+	CLEANUP(free_ptr) uint16_t *table = malloc(NTFS_UPCASE_UNITS * sizeof(*table));
+	if (!raw || !table)
 		return err_no_memory(e, "ntfs");
-	}
-	int r = read_table(ntfs, raw, e);
-	if (r == 0) {
+	if (read_table(ntfs, raw, e) == 0) {
 		for (unsigned i = 0; i < NTFS_UPCASE_UNITS; i++)
-			ntfs->upcase[i] = get_le16(raw + 2 * i);
-	} else if (r != ERR_NO_MEMORY) {
-		fs_warn(&ntfs->fs, "$UpCase cannot be read (%s): names with letters beyond ASCII may not be found",
-		        e->msg);
-		err_clear(e);
-		ascii_upcase(ntfs->upcase);
-		r = 0;
+			table[i] = get_le16(raw + 2 * i);
+	} else {
+		int r = without_table(ntfs, e);
+		if (r < 0)
+			return r;
+		for (unsigned i = 0; i < NTFS_UPCASE_UNITS; i++)
+			table[i] = (uint16_t)i;
 	}
-	free(raw);
-	return r;
+	ntfs->upcase = STEAL(table);
+	return 0;
+}
+
+bool ntfs_name_is_ascii(const uint8_t *name, unsigned units)
+{
+	for (unsigned i = 0; i < units; i++)
+		if (get_le16(name + 2 * i) >= 0x80)
+			return false;
+	return true;
+}
+
+static uint16_t fold(const struct ntfs *ntfs, uint16_t unit)
+{
+	if (unit < 0x80)
+		return (uint16_t)(unit >= 'a' && unit <= 'z' ? unit - 'a' + 'A' : unit);
+	return ntfs->upcase[unit];
 }
 
 int ntfs_name_compare(const struct ntfs *ntfs, const uint8_t *a, unsigned a_units, const uint8_t *b, unsigned b_units)
 {
 	for (unsigned i = 0; i < a_units && i < b_units; i++) {
-		uint16_t ua = ntfs->upcase[get_le16(a + 2 * i)], ub = ntfs->upcase[get_le16(b + 2 * i)];
+		uint16_t ua = fold(ntfs, get_le16(a + 2 * i)), ub = fold(ntfs, get_le16(b + 2 * i));
 		if (ua != ub)
 			return ua < ub ? -1 : 1;
 	}

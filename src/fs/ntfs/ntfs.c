@@ -218,7 +218,7 @@ static int driver_open(struct blk *b, struct fs **ret, struct err *e)
 	if (r == 0)
 		r = check_root(ntfs, e);
 	if (r == 0)
-		r = ntfs_upcase_load(ntfs, e);
+		r = ntfs_upcase_check(ntfs, e);
 	if (r < 0) {
 		base_free(ntfs);
 		return r;

@@ -231,9 +231,13 @@ int ntfs_attr_load(struct ntfs_inode *ino, uint32_t type, const char *name, size
 
 /* --- name.c ---------------------------------------------------------------------------------------- */
 
-/* The table from $UpCase; on damage an ASCII one and a warning. */
+/* Whether there is a table in $UpCase; a warning where there is none. */
+int ntfs_upcase_check(struct ntfs *ntfs, struct err *e);
+/* Reads it, 128 KiB, unless that was done: only names beyond ASCII need it, and most folders have none. On damage a warning, and
+ * letters beyond ASCII are as they are. */
 int ntfs_upcase_load(struct ntfs *ntfs, struct err *e);
-/* Compares two UTF-16LE names without regard to case: < 0, 0, > 0. */
+bool ntfs_name_is_ascii(const uint8_t *name, unsigned units);
+/* Compares two UTF-16LE names without regard to case: < 0, 0, > 0. Names beyond ASCII: only after ntfs_upcase_load(). */
 int ntfs_name_compare(const struct ntfs *ntfs, const uint8_t *a, unsigned a_units, const uint8_t *b, unsigned b_units);
 /* The same, equal ones then by their code units: COLLATION_FILE_NAME. */
 int ntfs_name_collate(const struct ntfs *ntfs, const uint8_t *a, unsigned a_units, const uint8_t *b, unsigned b_units);
@@ -420,7 +424,7 @@ struct ntfs {
 	struct ntfs_window window[NTFS_WINDOWS];
 	uint64_t tick;
 	unsigned mirror_used;            /* bit n: record n came from $MFTMirr, said once */
-	uint16_t *upcase;                /* owned, NTFS_UPCASE_UNITS entries */
+	uint16_t *upcase;                /* owned, NTFS_UPCASE_UNITS entries; NULL until needed */
 	struct ntfs_dir *dir[NTFS_DIRS]; /* owned, or NULL; the last used first */
 	uint16_t root_seq;
 	enum { NTFS_SYSTEM_UNKNOWN, NTFS_SYSTEM_NO, NTFS_SYSTEM_YES } system_volume;   /* see reparse.c */

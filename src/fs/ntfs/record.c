@@ -65,7 +65,7 @@ static struct ntfs_window *window_of(struct ntfs *ntfs, uint64_t index, struct e
 	size_t len = (size_t)min_u64(NTFS_WINDOW, ntfs->mft.size - off);
 	if (ntfs_stream_read(&ntfs->mft, off, w->data, len, e) < 0)
 		return NULL;
-	memset(w->data + len, 0, NTFS_WINDOW - len);
+	/* What is behind the end of the MFT is never asked for. */
 	memset(w->state, RECORD_UNTOUCHED, sizeof(w->state));
 	w->index = index;
 	w->used_at = ++ntfs->tick;
