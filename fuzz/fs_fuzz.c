@@ -131,7 +131,7 @@ void fs_fuzz_devices(struct blk *b, struct blk *const *others, unsigned count)
 {
 	struct walk w = {0};
 	struct err e = ERR_INIT;
-	if (fs_open_with(b, others, count, &w.fs, &e) < 0)
+	if (fs_open_with(b, NULL, others, count, &w.fs, &e) < 0)
 		return;
 	walk_object(&w, fs_root(w.fs));
 	struct fs_id id;

@@ -113,14 +113,29 @@ int fs_probe(struct blk *b, const struct fs_driver **ret_driver, struct fs_ident
 
 int fs_open(struct blk *b, struct fs **ret, struct err *e)
 {
-	return fs_open_with(b, NULL, 0, ret, e);
+	return fs_open_with(b, NULL, NULL, 0, ret, e);
 }
 
-int fs_open_with(struct blk *b, struct blk *const *others, unsigned count, struct fs **ret, struct err *e)
+/* The driver that was found before, where it still says so; else whichever does. */
+static int probe_again(struct blk *b, const struct fs_driver *hint, const struct fs_driver **ret_driver, struct fs_ident *ret,
+                       struct err *e)
+{
+	struct fs_ident ident = {0};
+	int score = hint ? hint->probe(b, &ident, e) : 0;
+	assert((score < 0) == (e->code != 0) && "a failing driver says why");
+	if (score <= 0)
+		return score < 0 ? score : fs_probe(b, ret_driver, ret, e);
+	*ret_driver = hint;
+	*ret = ident;
+	return 0;
+}
+
+int fs_open_with(struct blk *b, const struct fs_driver *hint, struct blk *const *others, unsigned count, struct fs **ret,
+                 struct err *e)
 {
 	const struct fs_driver *driver = NULL;
 	struct fs_ident ident;
-	int r = fs_probe(b, &driver, &ident, e);
+	int r = probe_again(b, hint, &driver, &ident, e);
 	if (r < 0)
 		return r;
 	if (!driver)

@@ -206,8 +206,10 @@ int fs_probe(struct blk *b, const struct fs_driver **ret_driver, struct fs_ident
 /* Probes and opens; ERR_FS_UNSUPPORTED where no driver knows it. */
 int fs_open(struct blk *b, struct fs **ret, struct err *e);
 /* A filesystem of which b is one part and `others` may be more (borrowed; the driver takes references on those it keeps): those with
- * the same type and uuid, and the seeds. What is no part of it is left alone; what is missing is said with warnings. */
-int fs_open_with(struct blk *b, struct blk *const *others, unsigned count, struct fs **ret, struct err *e);
+ * the same type and uuid, and the seeds. What is no part of it is left alone; what is missing is said with warnings. hint: the driver
+ * that fs_probe() found, asked before all others; or NULL. */
+int fs_open_with(struct blk *b, const struct fs_driver *hint, struct blk *const *others, unsigned count, struct fs **ret,
+                 struct err *e);
 void fs_close(struct fs *fs);
 CLEANUP_DEFINE(fs_close, struct fs *)
 

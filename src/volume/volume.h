@@ -43,6 +43,10 @@ struct volume_content {
 	char label[VOLUME_TEXT_MAX];         /* UTF-8 */
 	char uuid[40];
 	bool supported;                      /* a filesystem driver reads it */
+	/* From the probe, for whoever gave it; zero otherwise: */
+	const void *reader;                  /* that driver */
+	uint64_t devices;                    /* the filesystem lies on; 0: never more than one */
+	bool seed;                           /* other filesystems may be based on it */
 };
 
 struct volume {

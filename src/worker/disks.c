@@ -116,7 +116,11 @@ static int probe_content(void *arg, struct blk *b, struct volume_content *ret, s
 	int r = fs_probe(b, &driver, &ident, e);
 	if (r < 0 || !driver)
 		return r < 0 ? r : 0;
-	*ret = (struct volume_content){.supported = true};
+	*ret = (struct volume_content){.supported = true, .reader = driver};
+	if (driver->open_with) {
+		ret->devices = ident.devices;
+		ret->seed = ident.seed;
+	}
 	(void)snprintf(ret->type, sizeof(ret->type), "%s", ident.type);
 	(void)snprintf(ret->label, sizeof(ret->label), "%s", ident.label);
 	(void)snprintf(ret->uuid, sizeof(ret->uuid), "%s", ident.uuid);
@@ -135,27 +139,37 @@ static bool holds_system(struct fs *fs)
 	return has_path(fs, "/Windows/System32") || (has_path(fs, "/etc") && has_path(fs, "/usr"));
 }
 
-/* The volume a person means who names none: the one with an operating system, else the largest that opens. */
-static void choose_default(struct disks *d)
+/* An EFI partition precedes nearly every system; to open it first would be in vain. */
+static bool is_fat(const struct volume *v)
 {
-	unsigned best = 0;
-	uint64_t best_size = 0;
+	return strcmp(v->content.type, "vfat") == 0;
+}
+
+/* Goes on from *best, the largest that opens so far; true when it is one with an operating system. */
+static bool look_for_system(struct disks *d, bool fat, const struct volume **best)
+{
 	for (unsigned i = 0; i < d->set->count; i++) {
 		const struct volume *v = &d->set->volumes[i];
 		struct fs *fs;
 		struct err e = ERR_INIT;
-		if (!v->content.supported || d->fs[i].part_of > 0 || disks_fs(d, v->number, &fs, &e) < 0)
+		if (is_fat(v) != fat || !v->content.supported || d->fs[i].part_of > 0 || disks_fs(d, v->number, &fs, &e) < 0)
 			continue;
-		if (holds_system(fs)) {
-			best = v->number;
-			break;
-		}
-		if (best == 0 || v->size > best_size) {
-			best = v->number;
-			best_size = v->size;
-		}
+		bool found = holds_system(fs);
+		if (found || !*best || v->size > (*best)->size)
+			*best = v;
+		if (found)
+			return true;
 	}
-	d->default_volume = best;
+	return false;
+}
+
+/* The volume a person means who names none: the one with an operating system, else the largest that opens. */
+static void choose_default(struct disks *d)
+{
+	const struct volume *best = NULL;
+	if (!look_for_system(d, false, &best))
+		(void)look_for_system(d, true, &best);
+	d->default_volume = best ? best->number : 0;
 }
 
 /* Whatever came of it: its first layer may have failed, and then the disk does not count yet. */

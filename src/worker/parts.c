@@ -11,22 +11,10 @@ enum {
 	CACHE_PARTS = 4,                 /* … and at most as for so many, however many parts it has */
 };
 
-/* What the volume says of the filesystem it holds a part of; looked at once. */
-static void look(const struct volume *v, struct volume_fs *vf)
-{
-	const struct fs_driver *driver;
-	struct fs_ident ident;
-	struct err ignored = ERR_INIT;
-	vf->looked = true;
-	if (fs_probe(v->blk, &driver, &ident, &ignored) < 0 || !driver || !driver->open_with)
-		return;
-	vf->devices = ident.devices;
-	vf->seed = ident.seed;
-}
-
 static bool is_part(const struct disks *d, unsigned i)
 {
-	return d->set->volumes[i].content.supported && d->fs[i].devices > 0;
+	const struct volume_content *c = &d->set->volumes[i].content;
+	return c->supported && c->devices > 0;
 }
 
 static bool same_fs(const struct disks *d, unsigned a, unsigned b)
@@ -39,7 +27,7 @@ static bool same_fs(const struct disks *d, unsigned a, unsigned b)
 static bool spans_several(const struct disks *d, unsigned i)
 {
 	for (unsigned k = 0; k < d->set->count; k++)
-		if (is_part(d, k) && same_fs(d, i, k) && d->fs[k].devices > 1)
+		if (is_part(d, k) && same_fs(d, i, k) && d->set->volumes[k].content.devices > 1)
 			return true;
 	return false;
 }
@@ -65,7 +53,7 @@ static unsigned collect(const struct disks *d, unsigned i, struct blk **ret)
 	unsigned n = 0;
 	bool several = is_part(d, i) && spans_several(d, i);
 	for (unsigned k = 0; several && k < d->set->count; k++) {
-		if (k == i || !is_part(d, k) || !(same_fs(d, i, k) || d->fs[k].seed))
+		if (k == i || !is_part(d, k) || !(same_fs(d, i, k) || d->set->volumes[k].content.seed))
 			continue;
 		if (ret)
 			ret[n] = d->set->volumes[k].blk;
@@ -108,11 +96,6 @@ int parts_join(struct disks *d, struct err *e)
 {
 	unsigned count = d->set->count;
 	for (unsigned i = 0; i < count; i++) {
-		const struct volume *v = &d->set->volumes[i];
-		if (v->content.supported && v->blk && !d->fs[i].looked)
-			look(v, &d->fs[i]);
-	}
-	for (unsigned i = 0; i < count; i++) {
 		if (!is_part(d, i) || !spans_several(d, i))
 			continue;
 		unsigned head = find_head(d, i);
@@ -138,7 +121,7 @@ int parts_open(struct disks *d, unsigned i, struct fs **ret, struct err *e)
 	for (; cached < n && r == 0; cached += r == 0)
 		r = blk_cache_open(blks[cached], n > CACHE_PARTS ? CACHE_BYTES * CACHE_PARTS / n : CACHE_BYTES, &blks[cached], e);
 	if (r == 0)
-		r = fs_open_with(blks[0], blks + 1, n - 1, ret, e);
+		r = fs_open_with(blks[0], d->set->volumes[i].content.reader, blks + 1, n - 1, ret, e);
 	for (unsigned k = 0; k < cached; k++)
 		blk_unref(blks[k]);
 	d->fs[i].others = n - 1;

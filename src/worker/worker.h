@@ -67,8 +67,7 @@ struct volume_fs {                       /* one per volume, by number - 1 */
 	/* parts.c: of a filesystem that lies on several volumes */
 	unsigned part_of;                /* the volume that stands for it; 0: this one does */
 	unsigned others;                 /* it was opened with */
-	uint64_t devices;                /* it lies on; 0: never more than one */
-	bool looked, is_head, seed;
+	bool is_head;
 };
 
 struct disks {
@@ -89,11 +88,11 @@ int disks_add_data_file(struct disks *d, unsigned disk, unsigned layer, int fd, 
 /* What a disk is called, and where `missing` is not "", that it cannot be had and why: what came of it is dropped. It holds its
  * place, so that the numbers of the others stay. */
 int disks_name(struct disks *d, unsigned disk, const char *name, const char *missing, struct err *e);
-/* A disk that does not open is missing from then on; an error where none does. */
 /* A file named by the layer added last. ERR_INVALID: there are not so many. */
 int disks_extent(struct disks *d, unsigned disk, uint32_t index, const struct image_extent **ret, struct err *e);
 /* The bytes of the foreign layer added last. *ret: it, now with its size. */
 int disks_set_source(struct disks *d, unsigned disk, struct blk *source, const struct image_layer **ret, struct err *e);
+/* A disk that does not open is missing from then on; an error where none does. */
 int disks_open(struct disks *d, struct err *e);
 /* Opens encrypted container `volume` with the raw key of its data; the numbers of what was known stay. */
 int disks_unlock(struct disks *d, uint32_t volume, const uint8_t *key, size_t len, struct err *e);

@@ -28,7 +28,7 @@ static void with_fs(void (*check)(struct fs *fs))
 {
 	struct err e = ERR_INIT;
 	struct fs *fs = NULL;
-	assert_ok(fs_open_with(image, others, other_count, &fs, &e), &e);
+	assert_ok(fs_open_with(image, NULL, others, other_count, &fs, &e), &e);
 	check(fs);
 	fs_close(fs);
 }

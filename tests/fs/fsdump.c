@@ -273,7 +273,7 @@ static int usage(void)
 static int run(struct blk *b, bool ident, const char *from, struct err *e)
 {
 	CLEANUP(fs_close_p) struct fs *fs = NULL;
-	int r = fs_open_with(b, others, other_count, &fs, e);
+	int r = fs_open_with(b, NULL, others, other_count, &fs, e);
 	if (r < 0)
 		return r;
 	if (ident) {

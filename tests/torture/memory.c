@@ -299,7 +299,7 @@ static int open_fs(const struct volume_set *set, const struct volume *v, struct 
 			others[count++] = set->volumes[i].blk;
 	int r = blk_cache_open(v->blk, CACHE_BYTES, &cache, e);
 	if (r == 0)
-		r = fs_open_with(cache, others, count, ret, e);
+		r = fs_open_with(cache, NULL, others, count, ret, e);
 	blk_unref(cache);
 	return r;
 }
