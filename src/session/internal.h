@@ -56,6 +56,7 @@ struct session {
 	bool dead;                       /* given up: `why` says why; nothing is sent any more */
 	bool reaped;
 	int exit_status;                 /* as waitpid gives it, once reaped */
+	bool killed;                     /* by somebody else, with a signal that says nothing against the worker */
 	uint64_t closed_ms;              /* when the worker's socket closed without our doing; 0: it has not */
 	char *keyhelper;                 /* path of sendense-keyhelper, beside the worker; owned */
 	char *imagehelper;               /* path of sendense-imagehelper; owned */

@@ -153,6 +153,12 @@ void session_fail(struct session *s, int code, const char *fmt, ...)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* What a worker does to itself, or its sandbox to it, shows as another signal or a status. */
+static bool ended_from_outside(int status)
+{
+	return WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+}
+
 /* Says how the worker ended, for people. */
 static void describe_death(struct session *s, int status)
 {
@@ -174,6 +180,8 @@ void session_reap(struct session *s)
 	pthread_mutex_lock(&s->lock);
 	bool ended = try_reap(s) && s->closed_ms != 0;
 	int status = s->exit_status;
+	/* Given up by us, it ends by SIGKILL, too. */
+	s->killed = ended && !s->dead ? ended_from_outside(status) : s->killed;
 	pthread_mutex_unlock(&s->lock);
 	if (ended)
 		describe_death(s, status);
@@ -458,12 +466,15 @@ static int hello(struct session *s, const struct session_options *opt, struct er
 	return session_submit(s, &s->hello, &b, NULL, 0, e);
 }
 
-/* A worker that is gone before it was there. */
-static int start_failed(struct err *e)
+/* A worker that is gone before it was there: something is wrong with the installation, unless somebody killed it. */
+static int start_failed(struct session *s, struct err *e)
 {
 	if (e->code != ERR_WORKER_DIED)
 		return e->code;
-	e->code = ERR_WORKER_START;
+	pthread_mutex_lock(&s->lock);
+	if (!s->killed)
+		e->code = ERR_WORKER_START;
+	pthread_mutex_unlock(&s->lock);
 	return err_prefix(e, "the worker did not start");
 }
 
@@ -473,7 +484,7 @@ int session_ready(struct session *s, struct err *e)
 		return 0;
 	s->greeted = true;
 	if (session_end_call(s, &s->hello, WIRE_READY, s->call_timeout_ms, e) < 0)
-		return start_failed(e);
+		return start_failed(s, e);
 	struct rdr rd = rdr_init(s->hello.answer.data, s->hello.answer.len);
 	uint32_t version = rdr_le32(&rd);
 	buf_free(&s->hello.answer);
@@ -521,8 +532,9 @@ int session_begin(const struct session_options *opt, struct session **ret, struc
 		s->sock_watch = pump_watch(WATCH_SOCKET, s->sock, s, NULL, e);
 	r = s->sock_watch ? hello(s, opt, e) : e->code;
 	if (r < 0) {
+		r = start_failed(s, e);
 		session_close(s);
-		return start_failed(e);
+		return r;
 	}
 	*ret = s;
 	return 0;

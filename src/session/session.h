@@ -37,7 +37,7 @@ struct session_options {
 	bool no_sandbox;                 /* sanitizer builds only: the worker refuses it elsewhere */
 };
 
-/* ERR_WORKER_START, ERR_SANDBOX. */
+/* ERR_WORKER_START, ERR_SANDBOX; ERR_WORKER_DIED where somebody killed the worker while it started: the next one may live. */
 int session_start(const struct session_options *opt, struct session **ret, struct err *e);
 /* The same in two steps: the worker starts, which takes longer than most of what follows, while its client opens the files
  * and begins layers. The worker takes them only when it is confined. session_ready() says whether that succeeded, before

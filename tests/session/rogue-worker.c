@@ -74,6 +74,12 @@ static void hello(uint32_t request)
 		hang();
 	if (is("hello-exit"))
 		_exit(7);
+	if (is("hello-sigkill"))
+		(void)raise(SIGKILL);
+	if (is("hello-sigsegv")) {
+		(void)signal(SIGSEGV, SIG_DFL);  /* a sanitizer's handler would end it with a status */
+		(void)raise(SIGSEGV);
+	}
 	if (is("hello-sigsys"))
 		(void)raise(SIGSYS);
 	if (is("hello-close")) {

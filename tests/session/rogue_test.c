@@ -277,6 +277,8 @@ static void test_misdeed(void **state)
 static const struct misdeed hellos[] = {
 	{"hello-silent", NULL, ERR_TIMEOUT, "no answer", false},
 	{"hello-exit", NULL, ERR_WORKER_START, "status 7", false},
+	{"hello-sigkill", NULL, ERR_WORKER_DIED, "did not start: the worker reading this backup was ended by signal 9", false},
+	{"hello-sigsegv", NULL, ERR_WORKER_START, "signal 11", false},
 	{"hello-sigsys", NULL, ERR_WORKER_START, "sandbox", false},
 	{"hello-close", NULL, ERR_WORKER_START, "closed its connection", false},
 	{"hello-type", NULL, ERR_WORKER_PROTOCOL, "answered with OK", false},
