@@ -1,50 +1,11 @@
 /* Errors by name, limits, and how few reads the map needs. Images are composed here, byte by byte. */
-#include "test.h"
+#include "compose.h"
 
 #include "base/bytes.h"
-#include "image/image.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum {
-	CLUSTER = 4096,
-	SIZE = 8 * CLUSTER,
-	L1_AT = CLUSTER,
-	L2_AT = 2 * CLUSTER,
-	DATA_AT = 3 * CLUSTER,
-	FILE_BYTES = 5 * CLUSTER,
-};
-
-/* A version 3 image: guest cluster 0 is at DATA_AT ('A'), cluster 1 behind it ('B'), cluster 2 zero. */
-static void compose(uint8_t *p)
-{
-	memset(p, 0, FILE_BYTES);
-	put_be32(p, 0x514649fb);
-	put_be32(p + 4, 3);
-	put_be32(p + 20, 12);
-	put_be64(p + 24, SIZE);
-	put_be32(p + 36, 1);
-	put_be64(p + 40, L1_AT);
-	put_be32(p + 96, 4);
-	put_be32(p + 100, 104);
-	put_be64(p + L1_AT, L2_AT);
-	put_be64(p + L2_AT, DATA_AT);
-	put_be64(p + L2_AT + 8, DATA_AT + CLUSTER);
-	put_be64(p + L2_AT + 16, 1);
-	memset(p + DATA_AT, 'A', CLUSTER);
-	memset(p + DATA_AT + CLUSTER, 'B', CLUSTER);
-}
-
-static int file_of(const void *p, size_t len)
-{
-	int fd = memfd_create("image", MFD_CLOEXEC);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, p, len), (ssize_t)len);
-	return fd;
-}
 
 static int try_open(const uint8_t *p, size_t len, enum image_format format, struct err *e)
 {
@@ -62,16 +23,6 @@ static void open_fails(const uint8_t *p, size_t len, int code, const char *words
 	assert_int_equal(try_open(p, len, IMAGE_AUTO, &e), code);
 	if (!strstr(e.msg, words))
 		fail_msg("\"%s\" does not say \"%s\"", e.msg, words);
-}
-
-static struct blk *open_one(int fd)
-{
-	struct err e = ERR_INIT;
-	struct image_layer *l = NULL;
-	struct blk *b = NULL;
-	assert_ok(image_layer_open(fd, IMAGE_AUTO, &l, &e), &e);
-	assert_ok(image_chain_open(&l, 1, &b, &e), &e);
-	return b;
 }
 
 /* Opens well, but reading [off, off + len) fails with these words; cluster `good`, when >= 0, still reads. */
