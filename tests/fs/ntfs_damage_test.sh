@@ -11,6 +11,8 @@ make "$tmp/good" 20M
 mount_ntfs "$tmp/good" compression
 mkdir "$mnt/dir" "$mnt/z"
 for i in $(seq 100 299); do echo "$i" >"$mnt/dir/entry number $i with a name of some length"; done
+mkdir "$mnt/Names"
+for n in 'Ärger größer.txt' 'ФАЙЛ.doc' Zebra $(seq -f 'file %g' 300 | tr ' ' _); do echo "$n" >"$mnt/Names/$n"; done
 seq 5000 >"$mnt/file"
 seq 9000 >"$mnt/other"
 setfattr -h -n system.ntfs_attrib -v 0x00080000 "$mnt/z"
@@ -26,6 +28,12 @@ other() { like "$1: other files are read" "$(grep '^\./other ' "$tmp/dump")" "sh
 damaged volume-flags 0
 is 'good: no warning' "$(warns)" ''
 is 'good: all entries' "$(grep -c '^\./dir/' "$tmp/dump")" 200
+found() { "$fsdump" "$img" "$2" 2>&1 | grep -q "sha256=$(echo "$1" | sha256sum | cut -c-64)"; }
+ok 'good: a name in ASCII, in another case' found Zebra /nAMES/zEBRA
+ok 'good: among names beyond it' found 'file_77' /names/FILE_77
+ok 'good: letters beyond ASCII in another case' found 'Ärger größer.txt' '/names/äRGER GRÖßER.TXT'
+ok 'good: Cyrillic ones' found 'ФАЙЛ.doc' /Names/файл.DOC
+ok 'good: as they are' found 'ФАЙЛ.doc' /Names/ФАЙЛ.doc
 damaged boot
 like 'boot sector lost: said' "$(warns)" 'copy at the end'
 is 'boot sector lost: all entries' "$(grep -c '^\./dir/' "$tmp/dump")" 200
@@ -37,6 +45,9 @@ like 'MFT record 3 torn: said' "$(warns)" 'MFT record 3 is damaged'
 damaged magic 10
 like '$UpCase lost: said' "$(warns)" 'UpCase'
 other '$UpCase lost'
+ok '$UpCase lost: a name in ASCII, in another case' found Zebra /nAMES/zEBRA
+ok '$UpCase lost: letters beyond ASCII as they are' found 'Ärger größer.txt' '/names/Ärger größer.txt'
+ok '$UpCase lost: not in another case' sh -c '! "$0" "$1" "/names/ärger größer.txt" >/dev/null 2>&1' "$fsdump" "$img"
 damaged torn "$file"
 like 'torn record' "$(grep '^# ./file:' "$tmp/dump")" 'FILE_CORRUPT .*partly written'
 other 'torn record'
