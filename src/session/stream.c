@@ -12,9 +12,10 @@
  */
 #include "session/internal.h"
 
+#include "base/crc32c.h"
+
 #include <assert.h>
 #include <errno.h>
-#include <isa-l/crc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,7 +285,7 @@ static ssize_t take(struct stream *st, const uint8_t *p, size_t len, void *to, s
 	size_t n = min_size(len, max);
 	memcpy(to, p, n);
 	/* The copy is what counts: the slot may still change under a hostile worker. */
-	st->crc = crc32_iscsi(to, (int)n, st->crc);
+	st->crc = crc32c(st->crc, to, n);
 	ring_consume(&st->ring, n);
 	st->bytes += n;
 	uint64_t now = now_ms();

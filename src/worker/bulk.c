@@ -1,6 +1,7 @@
 #include "worker/worker.h"
 
-#include <isa-l/crc.h>
+#include "base/crc32c.h"
+
 #include <string.h>
 
 int bulk_reserve(struct bulk *o, uint8_t **ret_p, size_t *ret_room, struct err *e)
@@ -12,7 +13,7 @@ void bulk_commit(struct bulk *o, size_t n)
 {
 	/* Before the slot is handed over: from then on it is the client's. */
 	uint8_t *p = o->ring.map + RING_CONTROL_SIZE + (size_t)(o->ring.mine % RING_SLOTS) * RING_SLOT_SIZE + o->ring.used;
-	o->crc = crc32_iscsi(p, (int)n, o->crc);
+	o->crc = crc32c(o->crc, p, n);
 	o->bytes += n;
 	ring_commit(&o->ring, n);
 }

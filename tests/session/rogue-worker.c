@@ -3,11 +3,11 @@
  *
  * Its disk has one volume and any file holds STREAM_BYTES bytes. */
 #include "base/cleanup.h"
+#include "base/crc32c.h"
 #include "wire/entry.h"
 #include "wire/ring.h"
 
 #include <errno.h>
-#include <isa-l/crc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -271,7 +271,7 @@ static void put(const void *bytes, size_t len)
 			return;
 		size_t n = min_size(free_bytes, len - done);
 		memcpy(p, (const uint8_t *)bytes + done, n);
-		crc = crc32_iscsi(p, (int)n, crc);
+		crc = crc32c(crc, p, n);
 		sent += n;
 		ring_commit(&ring, n);
 		done += n;

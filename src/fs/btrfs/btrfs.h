@@ -32,6 +32,7 @@
 #define FS_BTRFS_BTRFS_H
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "fs/fs.h"
 
 enum {
@@ -269,7 +270,6 @@ void btrfs_uuid_text(const uint8_t uuid[16], char ret[BTRFS_UUID_TEXT]);
 int btrfs_probe(struct blk *b, struct fs_ident *ret, struct err *e);
 
 /* csum.c */
-uint32_t btrfs_crc32c(uint32_t seed, const void *p, size_t len);
 uint64_t btrfs_xxhash64(const void *p, size_t len);
 void btrfs_blake2b(const void *p, size_t len, uint8_t ret[32]);
 uint16_t btrfs_csum_size(uint16_t type);         /* 0: unknown */

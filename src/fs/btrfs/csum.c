@@ -1,6 +1,5 @@
 #include "fs/btrfs/btrfs.h"
 
-#include <isa-l.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 
@@ -10,12 +9,6 @@ struct btrfs_hasher {
 	EVP_MD *md;
 	EVP_MD_CTX *ctx;
 };
-
-uint32_t btrfs_crc32c(uint32_t seed, const void *p, size_t len)
-{
-	/* The library's signature lacks a const; it only reads. */
-	return crc32_iscsi((unsigned char *)(uintptr_t)p, (int)len, seed);
-}
 
 uint16_t btrfs_csum_size(uint16_t type)
 {
@@ -65,7 +58,7 @@ int btrfs_csum_fits(struct btrfs_hasher *h, uint16_t type, const void *p, size_t
 	uint8_t got[BTRFS_CSUM_MAX] = {0};
 	int r = 0;
 	switch (type) {
-	case BTRFS_CRC32C: put_le32(got, ~btrfs_crc32c(UINT32_MAX, p, len)); break;
+	case BTRFS_CRC32C: put_le32(got, ~crc32c(UINT32_MAX, p, len)); break;
 	case BTRFS_XXHASH: put_le64(got, btrfs_xxhash64(p, len)); break;
 	case BTRFS_SHA256: r = sha256(h, p, len, got, e); break;
 	default: btrfs_blake2b(p, len, got); break;

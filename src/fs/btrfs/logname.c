@@ -40,7 +40,7 @@ struct btrfs_key btrfs_dir_item_key(uint64_t dir, const struct btrfs_name *name)
 
 struct btrfs_key btrfs_extref_key(uint64_t ino, uint64_t parent, const struct btrfs_name *name)
 {
-	return (struct btrfs_key){ino, BTRFS_INODE_EXTREF, btrfs_crc32c((uint32_t)parent, name->bytes, name->len)};
+	return (struct btrfs_key){ino, BTRFS_INODE_EXTREF, crc32c((uint32_t)parent, name->bytes, name->len)};
 }
 
 /* --- taking away ---------------------------------------------------------------------------------- */

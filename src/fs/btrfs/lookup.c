@@ -4,7 +4,7 @@ static const char *const module = "btrfs";
 
 uint32_t btrfs_name_hash(const void *name, size_t len)
 {
-	return btrfs_crc32c(0xfffffffe, name, len);
+	return crc32c(0xfffffffe, name, len);
 }
 
 static int not_found(const char *name, size_t len, struct err *e)

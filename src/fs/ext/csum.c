@@ -1,13 +1,5 @@
 #include "fs/ext/ext.h"
 
-#include <isa-l.h>
-
-uint32_t ext_crc32c(uint32_t crc, const void *p, size_t len)
-{
-	/* The library's signature lacks a const; it only reads. */
-	return crc32_iscsi((unsigned char *)(uintptr_t)p, (int)len, crc);
-}
-
 uint16_t ext_crc16(uint16_t crc, const void *p, size_t len)
 {
 	const uint8_t *b = p;
@@ -38,9 +30,9 @@ uint32_t ext_inode_seed(const struct ext_super *sb, uint32_t ino, uint32_t gener
 {
 	uint8_t n[4];
 	put_le32(n, ino);
-	uint32_t crc = ext_crc32c(sb->csum_seed, n, sizeof(n));
+	uint32_t crc = crc32c(sb->csum_seed, n, sizeof(n));
 	put_le32(n, generation);
-	return ext_crc32c(crc, n, sizeof(n));
+	return crc32c(crc, n, sizeof(n));
 }
 
 bool ext_csum_equal(uint32_t a, uint32_t b)

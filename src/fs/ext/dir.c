@@ -48,9 +48,9 @@ static bool node_csum_ok(const struct ext_fs *x, uint32_t seed, const uint8_t *p
 	size_t tail = base + limit * 8;
 	if (count > limit || tail + 8 > x->sb.block_size)
 		return false;
-	uint32_t crc = ext_crc32c(seed, p, base + count * 8);
-	crc = ext_crc32c(crc, p + tail, 4);
-	crc = ext_crc32c(crc, zero, sizeof(zero));
+	uint32_t crc = crc32c(seed, p, base + count * 8);
+	crc = crc32c(crc, p + tail, 4);
+	crc = crc32c(crc, zero, sizeof(zero));
 	return ext_csum_equal(crc, get_le32(p + tail + 4));
 }
 
@@ -60,7 +60,7 @@ static bool leaf_csum_ok(const struct ext_fs *x, uint32_t seed, const uint8_t *p
 	const uint8_t *t = p + at;
 	if (get_le32(t) != 0 || get_le16(t + 4) != TAIL || t[6] != 0 || t[7] != TAIL_TYPE)
 		return ext_csum_equal(0, 1);
-	return ext_csum_equal(ext_crc32c(seed, p, at), get_le32(t + 8));
+	return ext_csum_equal(crc32c(seed, p, at), get_le32(t + 8));
 }
 
 int ext_dir_csum(struct ext_fs *x, const struct ext_inode *dir, const uint8_t *p, uint64_t lblk, struct err *e)

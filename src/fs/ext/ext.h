@@ -21,6 +21,7 @@
 #define FS_EXT_EXT_H
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "fs/fs.h"
 
 enum {
@@ -164,8 +165,7 @@ static inline bool ext_has_csum(const struct ext_fs *x)
 	return x->sb.ro_compat & EXT_METADATA_CSUM;
 }
 
-/* csum.c: as ext4 uses them, without any inversion of its own. */
-uint32_t ext_crc32c(uint32_t crc, const void *p, size_t len);
+/* csum.c: as ext4 uses it, without any inversion of its own. */
 uint16_t ext_crc16(uint16_t crc, const void *p, size_t len);
 uint32_t ext_crc32_be(uint32_t crc, const void *p, size_t len);
 /* Seed of the checksums of what belongs to one inode. */

@@ -63,7 +63,7 @@ static int check_node(const struct ext_map *m, const uint8_t *p, size_t size, un
 		return bad_node(m, "a node has an impossible number of entries", e);
 	if (ext_has_csum(m->x) && size > EXT_IBLOCK_SIZE) {
 		size_t tail = (size_t)(max + 1) * ENTRY;
-		if (tail + 4 > size || !ext_csum_equal(ext_crc32c(m->seed, p, tail), get_le32(p + tail)))
+		if (tail + 4 > size || !ext_csum_equal(crc32c(m->seed, p, tail), get_le32(p + tail)))
 			return bad_node(m, "the checksum of a node is wrong", e);
 	}
 	uint64_t at = first;

@@ -58,7 +58,7 @@ static int scan_tag(struct fc_scan *s, unsigned tag, const uint8_t *p, size_t le
 	s->seen++;
 	if (tag == FC_TAIL) {
 		/* The CRC covers the tail too, up to itself. */
-		s->crc = ext_crc32c(s->crc, p, FC_TAG_HEAD + 4);
+		s->crc = crc32c(s->crc, p, FC_TAG_HEAD + 4);
 		bool ok = get_le32(v) == s->tid && ext_csum_equal(get_le32(v + 4), s->crc);
 		s->crc = 0;
 		if (!ok)
@@ -68,7 +68,7 @@ static int scan_tag(struct fc_scan *s, unsigned tag, const uint8_t *p, size_t le
 	}
 	if (tag == FC_HEAD && (get_le32(v) != 0 || get_le32(v + 4) != s->tid))
 		return STOP;
-	s->crc = ext_crc32c(s->crc, p, FC_TAG_HEAD + len);
+	s->crc = crc32c(s->crc, p, FC_TAG_HEAD + len);
 	return GO_ON;
 }
 

@@ -80,10 +80,10 @@ static bool descriptor_csum_ok(const struct ext_super *sb, uint32_t group, const
 	uint8_t n[4], zero[2] = {0};
 	put_le32(n, group);
 	if (sb->ro_compat & EXT_METADATA_CSUM) {
-		uint32_t crc = ext_crc32c(sb->csum_seed, n, sizeof(n));
-		crc = ext_crc32c(crc, p, 0x1E);
-		crc = ext_crc32c(crc, zero, sizeof(zero));
-		crc = ext_crc32c(crc, p + 0x20, sb->desc_size - 0x20);
+		uint32_t crc = crc32c(sb->csum_seed, n, sizeof(n));
+		crc = crc32c(crc, p, 0x1E);
+		crc = crc32c(crc, zero, sizeof(zero));
+		crc = crc32c(crc, p + 0x20, sb->desc_size - 0x20);
 		return ext_csum_equal(crc & 0xFFFF, get_le16(p + 0x1E));
 	}
 	if (sb->ro_compat & EXT_GDT_CSUM) {

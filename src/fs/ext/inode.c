@@ -113,18 +113,18 @@ uint32_t ext_inode_csum(const struct ext_fs *x, uint32_t ino, const uint8_t *raw
 {
 	static const uint8_t zero[2];
 	uint32_t crc = ext_inode_seed(&x->sb, ino, get_le32(raw + 0x64));
-	crc = ext_crc32c(crc, raw, 0x7C);
-	crc = ext_crc32c(crc, zero, sizeof(zero));
-	crc = ext_crc32c(crc, raw + 0x7E, GOOD_OLD_SIZE - 0x7E);
+	crc = crc32c(crc, raw, 0x7C);
+	crc = crc32c(crc, zero, sizeof(zero));
+	crc = crc32c(crc, raw + 0x7E, GOOD_OLD_SIZE - 0x7E);
 	*ret_wide = has_field(&x->sb, raw, 0x82, 2);
 	if (x->sb.inode_size == GOOD_OLD_SIZE)
 		return crc;
-	crc = ext_crc32c(crc, raw + 0x80, 2);
+	crc = crc32c(crc, raw + 0x80, 2);
 	if (*ret_wide)
-		crc = ext_crc32c(crc, zero, sizeof(zero));
+		crc = crc32c(crc, zero, sizeof(zero));
 	else
-		crc = ext_crc32c(crc, raw + 0x82, 2);
-	return ext_crc32c(crc, raw + 0x84, x->sb.inode_size - 0x84);
+		crc = crc32c(crc, raw + 0x82, 2);
+	return crc32c(crc, raw + 0x84, x->sb.inode_size - 0x84);
 }
 
 static bool csum_ok(const struct ext_fs *x, uint32_t ino, const uint8_t *raw)

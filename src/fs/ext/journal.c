@@ -79,9 +79,9 @@ static int check_features(struct journal *j, const uint8_t *p, struct err *e)
 		return 0;
 	if (p[0x50] != 4)
 		return bad_super(e, "its checksums are of an unknown type");
-	uint32_t crc = ext_crc32c(~(uint32_t)0, p, 0xFC);
-	crc = ext_crc32c(crc, zero, sizeof(zero));
-	crc = ext_crc32c(crc, p + 0x100, 1024 - 0x100);
+	uint32_t crc = crc32c(~(uint32_t)0, p, 0xFC);
+	crc = crc32c(crc, zero, sizeof(zero));
+	crc = crc32c(crc, p + 0x100, 1024 - 0x100);
 	if (!ext_csum_equal(crc, get_be32(p + 0xFC)))
 		return bad_super(e, "its checksum is wrong");
 	return 0;
@@ -102,7 +102,7 @@ static int decode_super(struct journal *j, uint64_t file_blocks, struct err *e)
 	if (type == JBD_SUPER_V2) {
 		j->compat = get_be32(p + 0x24);
 		j->incompat = get_be32(p + 0x28);
-		j->seed = ext_crc32c(~(uint32_t)0, p + 0x30, 16);
+		j->seed = crc32c(~(uint32_t)0, p + 0x30, 16);
 	}
 	int r = check_features(j, p, e);
 	if (r < 0)

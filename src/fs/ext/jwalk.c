@@ -59,8 +59,8 @@ static bool tail_csum_ok(const struct journal *j, const uint8_t *p)
 	static const uint8_t zero[4];
 	if (!journal_has_csum(j))
 		return true;
-	uint32_t crc = ext_crc32c(j->seed, p, j->block_size - 4);
-	crc = ext_crc32c(crc, zero, sizeof(zero));
+	uint32_t crc = crc32c(j->seed, p, j->block_size - 4);
+	crc = crc32c(crc, zero, sizeof(zero));
 	return ext_csum_equal(crc, get_be32(p + j->block_size - 4));
 }
 
@@ -70,9 +70,9 @@ static bool commit_csum_ok(const struct walk *w, const uint8_t *p)
 	const struct journal *j = w->j;
 	uint32_t found = get_be32(p + 16);
 	if (journal_has_csum(j)) {
-		uint32_t crc = ext_crc32c(j->seed, p, 16);
-		crc = ext_crc32c(crc, zero, sizeof(zero));
-		crc = ext_crc32c(crc, p + 20, j->block_size - 20);
+		uint32_t crc = crc32c(j->seed, p, 16);
+		crc = crc32c(crc, zero, sizeof(zero));
+		crc = crc32c(crc, p + 20, j->block_size - 20);
 		return ext_csum_equal(crc, found);
 	}
 	if (!(j->compat & JBD_COMPAT_CHECKSUM))
@@ -92,8 +92,8 @@ static bool tag_csum_ok(const struct journal *j, const struct tag *t, uint32_t t
 		return true;
 	uint8_t n[4];
 	put_be32(n, tid);
-	uint32_t crc = ext_crc32c(j->seed, n, sizeof(n));
-	crc = ext_crc32c(crc, data, j->block_size);
+	uint32_t crc = crc32c(j->seed, n, sizeof(n));
+	crc = crc32c(crc, data, j->block_size);
 	return j->incompat & JBD_INCOMPAT_CSUM_V3 ? ext_csum_equal(crc, t->csum) : ext_csum_equal(crc & 0xFFFF, t->csum);
 }
 

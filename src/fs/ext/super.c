@@ -65,7 +65,7 @@ static int check_csum(const uint8_t *raw, struct err *e)
 		return 0;
 	if (raw[0x175] != 1)
 		return err_set(e, ERR_FS_UNSUPPORTED, module, "the filesystem uses checksum type %u", raw[0x175]);
-	if (!ext_csum_equal(ext_crc32c(~(uint32_t)0, raw, 0x3FC), get_le32(raw + 0x3FC)))
+	if (!ext_csum_equal(crc32c(~(uint32_t)0, raw, 0x3FC), get_le32(raw + 0x3FC)))
 		return err_set(e, ERR_FS_CORRUPT, module, "the checksum of the superblock is wrong");
 	return 0;
 }
@@ -110,7 +110,7 @@ static void decode_fields(const uint8_t *raw, struct ext_super *s)
 		s->desc_size = get_le16(raw + 0xFE);
 	}
 	s->csum_seed = s->incompat & EXT_CSUM_SEED ? get_le32(raw + 0x270)
-	                                           : ext_crc32c(~(uint32_t)0, s->uuid, sizeof(s->uuid));
+	                                           : crc32c(~(uint32_t)0, s->uuid, sizeof(s->uuid));
 }
 
 static int corrupt(struct err *e, const char *what, uint64_t value)

@@ -205,10 +205,10 @@ static int check_block(const struct ext_fs *x, uint32_t ino, uint64_t blk, const
 		return 0;
 	uint8_t n[8];
 	put_le64(n, blk);
-	uint32_t crc = ext_crc32c(x->sb.csum_seed, n, sizeof(n));
-	crc = ext_crc32c(crc, p, 0x10);
-	crc = ext_crc32c(crc, zero, sizeof(zero));
-	crc = ext_crc32c(crc, p + 0x14, x->sb.block_size - 0x14);
+	uint32_t crc = crc32c(x->sb.csum_seed, n, sizeof(n));
+	crc = crc32c(crc, p, 0x10);
+	crc = crc32c(crc, zero, sizeof(zero));
+	crc = crc32c(crc, p + 0x14, x->sb.block_size - 0x14);
 	return ext_csum_equal(crc, get_le32(p + 0x10)) ? 0 : damaged(ino, "the checksum of their block is wrong", e);
 }
 

@@ -1,25 +1,18 @@
 #include "fs/xfs/xfs.h"
 
 #include <inttypes.h>
-#include <isa-l.h>
 #include <stdlib.h>
 
 static const char *const module = "xfs";
 
 /* --- checksums ------------------------------------------------------------------------------------ */
 
-uint32_t xfs_crc32c(uint32_t crc, const void *p, size_t len)
-{
-	/* The library's signature lacks a const; it only reads. */
-	return crc32_iscsi((unsigned char *)(uintptr_t)p, (int)len, crc);
-}
-
 uint32_t xfs_crc(const uint8_t *p, size_t len, size_t crc_off)
 {
 	static const uint8_t zero[4];
-	uint32_t crc = xfs_crc32c(UINT32_MAX, p, crc_off);
-	crc = xfs_crc32c(crc, zero, sizeof(zero));
-	return ~xfs_crc32c(crc, p + crc_off + 4, len - crc_off - 4);
+	uint32_t crc = crc32c(UINT32_MAX, p, crc_off);
+	crc = crc32c(crc, zero, sizeof(zero));
+	return ~crc32c(crc, p + crc_off + 4, len - crc_off - 4);
 }
 
 bool xfs_crc_equal(uint32_t a, uint32_t b)

@@ -63,12 +63,12 @@ static bool csum_fits(const uint8_t *raw, const struct log_record *rec, size_t h
 {
 	enum { CRC_OFF = 32, EXT_HEADER = 260 };
 	static const uint8_t zero[4];
-	uint32_t crc = xfs_crc32c(UINT32_MAX, raw, CRC_OFF);
-	crc = xfs_crc32c(crc, zero, sizeof(zero));
-	crc = xfs_crc32c(crc, raw + CRC_OFF + 4, header - CRC_OFF - 4);
+	uint32_t crc = crc32c(UINT32_MAX, raw, CRC_OFF);
+	crc = crc32c(crc, zero, sizeof(zero));
+	crc = crc32c(crc, raw + CRC_OFF + 4, header - CRC_OFF - 4);
 	for (uint32_t i = 1; i * LOG_HEADER_DATA < rec->len; i++)
-		crc = xfs_crc32c(crc, raw + (size_t)i * XFS_BB, EXT_HEADER);
-	crc = xfs_crc32c(crc, raw + (size_t)rec->headers * XFS_BB, rec->len);
+		crc = crc32c(crc, raw + (size_t)i * XFS_BB, EXT_HEADER);
+	crc = crc32c(crc, raw + (size_t)rec->headers * XFS_BB, rec->len);
 	return xfs_crc_equal(~crc, get_le32(raw + CRC_OFF));
 }
 

@@ -23,6 +23,7 @@
 #define FS_XFS_XFS_H
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "fs/fs.h"
 
 enum {
@@ -165,8 +166,6 @@ int xfs_probe(struct blk *b, struct fs_ident *ret, struct err *e);
 
 /* block.c */
 uint32_t xfs_crc(const uint8_t *p, size_t len, size_t crc_off);
-/* CRC32C without any inversion. */
-uint32_t xfs_crc32c(uint32_t crc, const void *p, size_t len);
 /* a == b; always true in a fuzzing build. */
 bool xfs_crc_equal(uint32_t a, uint32_t b);
 /* May a file own these blocks? They are then inside one allocation group. */

@@ -1,7 +1,7 @@
 #include "volume/dm/thin.h"
 
 #include "base/bytes.h"
-#include "volume/dm/crc32c.h"
+#include "base/crc32c.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -50,7 +50,7 @@ static bool block_good(const uint8_t *p, uint32_t salt)
 	(void)salt;
 	return true;
 #else
-	return (dm_crc32c(UINT32_MAX, p + 4, THIN_BLOCK - 4) ^ salt) == get_le32(p);
+	return (crc32c(UINT32_MAX, p + 4, THIN_BLOCK - 4) ^ salt) == get_le32(p);
 #endif
 }
 
