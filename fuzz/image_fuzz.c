@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct image_layer *l = NULL;
 	struct blk *b = NULL;
 	if (image_layer_open(fd, IMAGE_AUTO, &l, &e) == 0 && image_chain_open(&l, 1, &b, &e) == 0)
-		walk(b);
+		walk(b, false);
 	blk_unref(b);
 	(void)close(fd);
 	return 0;

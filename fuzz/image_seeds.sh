@@ -8,43 +8,135 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
 io() { qemu-io "${@:2}" "$1" >/dev/null; }
-pair() { { printf '%08x' "$(stat -c %s "$1")" | sed 's/\(..\)\(..\)\(..\)\(..\)/\\x\4\\x\3\\x\2\\x\1/' | xargs -0 printf; cat "$1" "$2"; } >"$two/$3"; }
+qcow2() { qemu-img create -q -f qcow2 "$@"; }
+# What is left of an image without its zeroes, where that is less.
+small() {
+	"$here/make-seed" "$1" 64 >small
+	[ "$(stat -c %s small)" -lt "$(stat -c %s "$1")" ] || cp "$1" small
+}
+seed() { small "$1"; cp small "$one/$2"; }
+le32() { printf '%08x' "$1" | sed 's/\(..\)\(..\)\(..\)\(..\)/\\x\4\\x\3\\x\2\\x\1/' | xargs -0 printf; }
+# chain NAME FORMAT FILE…: the number of the format in enum image_format; "again" is the first file once more.
+chain() {
+	{
+		le32 "$2" | head -c 1
+		for f in "${@:3}"; do
+			if [ "$f" = again ]; then
+				le32 $((0xffffffff))
+			else
+				small "$f"
+				le32 "$(stat -c %s small)"
+				cat small
+			fi
+		done
+	} >"$two/$1"
+}
+AUTO=0 QCOW2=2 VMDK=3
 
+# --- one file ---
 for compat in 0.10 1.1; do
-	qemu-img create -q -f qcow2 -o cluster_size=512,compat=$compat a 70k
+	qcow2 -o cluster_size=512,compat=$compat a 70k
 	io a -c 'write -P 1 0 1k' -c 'write -P 2 3k 512' -c 'write -z 2k 512' -c 'write -P 9 69k 512'
-	cp a "$one/plain-$compat"
+	seed a plain-$compat
 done
 seq 1 700 >in
 for type in zlib zstd; do
-	qemu-img convert -f raw -c -O qcow2 -o cluster_size=1k,compression_type=$type in "$one/compressed-$type"
+	qemu-img convert -f raw -c -O qcow2 -o cluster_size=1k,compression_type=$type in compressed-$type
+	seed compressed-$type compressed-$type
 done
-qemu-img create -q -f qcow2 -o cluster_size=16k,extended_l2=on x 64k
-io x -c 'write -P 5 512 1k' -c 'write -z 2k 1k'
-head -c 82500 x >"$one/extended-l2"
-qemu-img create -q -f qcow2 -o cluster_size=512 snap 8k
+qcow2 -o cluster_size=16k,extended_l2=on extended 64k
+io extended -c 'write -P 5 512 1k' -c 'write -z 2k 1k' -c 'write -P 6 20k 512' -c 'write -z 48k 16k'
+seed extended extended-l2
+qcow2 -o cluster_size=512 snap 8k
 qemu-img snapshot -c s snap
-cp snap "$one/snapshot"
-printf 'conectix%01016d' 0 >"$one/foreign"
-# LUKS inside: qemu-img's own is 2 MiB of key slots, none of which is read here.
-python3 - "$one/plain-1.1" "$one/luks" <<'P'
+seed snap snapshot
+head -c 777 in >"$one/raw"
+# LUKS inside: qemu-img's own is 2 MiB of key slots, none of which is read here. And an image whose L2 entries are wrong, each in
+# a way of its own; one whose compressed clusters are.
+python3 - a luks damaged compressed-zlib compressed-zstd <<'P'
 import struct, sys
-d = bytearray(open(sys.argv[1], 'rb').read())
+plain, luks, damaged, *compressed = sys.argv[1:]
+d = bytearray(open(plain, 'rb').read())
+l1, = struct.unpack_from('>Q', d, 40)
+l2 = struct.unpack_from('>Q', d, l1)[0] & 0xfffffffffffe00
+bad = bytearray(d)
+COPIED = 1 << 63
+for i, entry in enumerate((COPIED | 2 << 1, COPIED | 700, COPIED | 1 << 40, 1 << 57 | COPIED | l2, 3, 1 << 62 | 1 << 50, 1 << 62 | 777,
+                           COPIED | len(d) - 100 & -512)):
+    struct.pack_into('>Q', bad, l2 + 8 * (10 + i), entry)
+struct.pack_into('>QQ', bad, l1 + 8, COPIED | 1 << 40, COPIED | 3 << 56 | l1)
+open(damaged, 'wb').write(bad)
 struct.pack_into('>I', d, 32, 2)
 struct.pack_into('>IIQQII', d, struct.unpack_from('>I', d, 100)[0], 0x0537be77, 16, 512, 512, 0, 0)
-open(sys.argv[2], 'wb').write(d)
+open(luks, 'wb').write(d)
+for name in compressed:
+    d = bytearray(open(name, 'rb').read())
+    l2 = struct.unpack_from('>Q', d, struct.unpack_from('>Q', d, 40)[0])[0] & 0xfffffffffffe00
+    at = struct.unpack_from('>Q', d, l2 + 8)[0] & (1 << 60) - 1
+    d[at:at + 40] = bytes(40)
+    open(name + '-bad', 'wb').write(d)
 P
-head -c 1000 in >base
-head -c 777 in >"$one/raw"
+seed luks luks
+seed damaged damaged
+for type in zlib zstd; do seed compressed-$type-bad compressed-$type-bad; done
+for format in vmdk vpc vhdx vdi qed qcow; do
+	qemu-img create -q -f $format foreign.$format 64k
+	seed foreign.$format foreign-$format
+done
 
-qemu-img create -q -f qcow2 -o cluster_size=512 -b base -F raw o 3k
+# --- chains ---
+head -c 1000 in >base
+head -c 2048 in >source
+qcow2 -o cluster_size=512 -b base -F raw o 3k
 io o -c 'write -P 3 512 512' -c 'write -z 1k 512'
-pair o base over-short-raw
-qemu-img create -q -f qcow2 -o cluster_size=1k m 6k
+chain over-short-raw $AUTO o base
+chain base-missing $QCOW2 o
+chain itself $QCOW2 o again
+qcow2 -o cluster_size=1k m 6k
 io m -c 'write -P 7 0 3k'
-qemu-img create -q -f qcow2 -o cluster_size=512 -b m -F qcow2 t 4k
+qcow2 -o cluster_size=512 -b m -F qcow2 t 4k
 io t -c 'write -P 8 1k 512'
-pair t m over-qcow2
-qemu-img create -q -f qcow2 -o cluster_size=512,data_file=d d.qcow2 3k
+chain over-qcow2 $QCOW2 t m
+# Shorter in the middle; longer on top; of both versions and three cluster sizes.
+qcow2 -o cluster_size=2k,compat=0.10 -b base -F raw l3 5k
+qcow2 -o cluster_size=512 -b l3 -F qcow2 l2 1536
+io l2 -c 'write -P 4 1k 512'
+qcow2 -o cluster_size=1k -b l2 -F qcow2 l1 9k
+io l1 -c 'write -z 0 1k' -c 'write -P 5 8k 1k'
+qcow2 -o cluster_size=512 -b l1 -F qcow2 l0 12k
+chain resized $QCOW2 l0 l1 l2 l3 base
+chain too-few $QCOW2 l0 l1 l2
+for type in zlib zstd; do
+	qcow2 -o cluster_size=512 -b compressed-$type -F qcow2 c 4k
+	io c -c 'write -P 5 1k 512'
+	chain over-$type $QCOW2 c compressed-$type
+	chain over-$type-bad $QCOW2 c compressed-$type-bad
+done
+qcow2 -o cluster_size=16k,extended_l2=on -b base -F raw e 64k
+io e -c 'write -P 5 512 512' -c 'write -z 2k 1k' -c 'write -P 6 40k 512'
+chain extended-over-raw $QCOW2 e base
+qcow2 -o cluster_size=512 -b extended -F qcow2 n 64k
+io n -c 'write -P 6 512 512' -c 'write -P 8 17k 512'
+chain over-extended $QCOW2 n extended
+qemu-img convert -f raw -c -O qcow2 -o cluster_size=16k,extended_l2=on,compression_type=zstd in ec
+chain extended-zstd $AUTO ec
+qcow2 -o cluster_size=512,data_file=d d.qcow2 3k
 io d.qcow2 -c 'write -P 6 0 1k'
-pair d.qcow2 d data-file
+chain data-file $QCOW2 d.qcow2 d
+chain data-file-missing $QCOW2 d.qcow2
+head -c 700 d >short
+chain data-file-short $QCOW2 d.qcow2 short
+qcow2 -o cluster_size=512,data_file=r,data_file_raw=on r.qcow2 3k
+io r.qcow2 -c 'write -P 6 1k 1k'
+chain data-file-raw $QCOW2 r.qcow2 r
+qcow2 -o cluster_size=512,data_file=db -b base -F raw db.qcow2 3k
+io db.qcow2 -c 'write -P 6 1k 1k'
+chain data-file-over-raw $QCOW2 db.qcow2 db base
+qcow2 -o cluster_size=512 -b luks -F qcow2 -u s 70k
+chain over-luks $QCOW2 s luks
+chain over-damaged $QCOW2 s damaged
+chain raw $AUTO base
+for format in vmdk vhdx vdi; do chain foreign-$format $AUTO foreign.$format source; done
+chain foreign-no-source $AUTO foreign.vdi
+qemu-img create -q -f vmdk -o subformat=twoGbMaxExtentFlat flat.vmdk 64k
+chain vmdk-descriptor $VMDK flat.vmdk source
