@@ -41,10 +41,37 @@ raw 120M; mkfs.btrfs -q image; seed btrfs 68 0
 raw 5M; mkswap -q image; seed swap 4 0
 raw 20M; mkfs.udf -l label image >/dev/null; seed udf 300 0
 raw 20M; printf x | cryptsetup -q luksFormat --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 image - ; seed luks2 1 0
-mkdir tree; xorriso -as mkisofs -quiet -J -R -o image tree 2>/dev/null; "$here/make-seed" image 64 >"$out/iso9660"
+rm image; mkdir tree; echo x >tree/x; xorriso -as mkisofs -quiet -J -R -o image tree 2>/dev/null; "$here/make-seed" image 64 >"$out/iso9660"
+# More that is only named, eight disks an input.
 corpus=$here/../../shared/corpus/util-linux+util-linux/tests/ts/blkid/images-fs
+unpack() { xz -dc "$corpus/$1.img.xz" | cp --sparse=always /dev/stdin image; }
 for name in mdraid mdraid-1 lvm2 bcache-B drbd-v08 hfs; do
 	[ -f "$corpus/$name.img.xz" ] || continue
-	xz -dc "$corpus/$name.img.xz" | cp --sparse=always /dev/stdin image
+	unpack $name
 	seed $name 8 68
 done
+# named NAME IMAGE…: as volume_fuzz.c takes the disks of a machine.
+named() {
+	local to=$out/$1
+	shift
+	[ -f "$corpus/$1.img.xz" ] || return 0
+	printf MACH >"$to"
+	for name in "$@"; do
+		unpack "$name"
+		head=8
+		case $name in
+		reiser* | gfs2 | ufs) head=68 ;;
+		vmfs_volume) head=1028 ;;
+		iso* | jfs) head=36 ;;
+		minix* | hpfs | ocfs2 | xfs-log | tuxonice | ubi) head=2 ;;
+		esac
+		seed one "$head" 8
+		python3 -c 'import struct, sys; sys.stdout.buffer.write(struct.pack("<BI", 0, int(sys.argv[1])))' "$(stat -c %s "$out/one")" >>"$to"
+		cat "$out/one" >>"$to"
+		rm "$out/one"
+	done
+}
+named contents-1 reiser3 reiser4 jfs f2fs nilfs2 erofs squashfs3 squashfs4
+named contents-2 cramfs romfs gfs2 ocfs2 ext3 xfs-log tuxonice minix-LE
+named contents-3 iso-joliet iso-rr-joliet hfsplus hpfs ufs vxfs-le ubi
+named contents-4 bcachefs-2 vmfs vmfs_volume vdo ddf-raid isw-raid bluestore swap0
