@@ -180,8 +180,8 @@ void session_reap(struct session *s)
 	pthread_mutex_lock(&s->lock);
 	bool ended = try_reap(s) && s->closed_ms != 0;
 	int status = s->exit_status;
-	/* Given up by us, it ends by SIGKILL, too. */
-	s->killed = ended && !s->dead ? ended_from_outside(status) : s->killed;
+	if (ended && !s->dead)           /* given up by us, it ends by SIGKILL, too */
+		s->killed = ended_from_outside(status);
 	pthread_mutex_unlock(&s->lock);
 	if (ended)
 		describe_death(s, status);
