@@ -17,14 +17,15 @@ static void short_names(void **state)
 	add(&v, "\x80\x9a      \x8e  ", 0, 0, 0), v.root[-32 + 12] = 0x18;
 	add(&v, "A B     C D", 0, 0, 0);
 	add(&v, "SLASH/X    ", 0, 0, 0);
-	add(&v, "           ", 0, 0, 0);
+	add(&v, "..X        ", 0, 0, 0);
+	add(&v, "           ", 0, 0, 0); /* not taken for the dots before it */
 	add(&v, "VOLUME     ", LABEL, 0, 0);
 	add(&v, "LAST       ", 0, 0, 0);
 	v.root += 32;
 	add(&v, "BEYOND     ", 0, 0, 0);
 	open_volume(&v);
 	check_listing(&v, "/", "README.TXT|NOEXT|lower.txt|base.EXT|BASE2.ext|\xcf\x83IGMA|\xc3\xa7\xc3\xbc.\xc3\xa4|"
-	              "A B.C D|SLASH?X!|?!|LAST|", 0);
+	              "A B.C D|SLASH?X!|..X|?!|LAST|", 0);
 	assert_string_equal(v.fs->ident.type, "vfat");
 	assert_string_equal(v.fs->ident.label, "VOLUME");
 	assert_string_equal(v.fs->ident.uuid, "ABCD-1234");

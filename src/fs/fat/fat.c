@@ -212,8 +212,9 @@ static int open_dir(struct fat_fs *fat, struct fs_id id, uint32_t index, struct 
 
 static bool is_dot(const struct fat_entry *n)
 {
-	return !n->has_long_name && n->unit_count <= 2 && n->units[0] == '.' &&
-	       (n->unit_count == 1 || n->units[1] == '.');
+	if (n->has_long_name || n->unit_count == 0 || n->unit_count > 2)
+		return false;
+	return n->units[0] == '.' && n->units[n->unit_count - 1] == '.';
 }
 
 /* Why a directory entry cannot be entered; 0: it can. A file's damage is said when it is opened. */
