@@ -150,8 +150,8 @@ const char *wire_get_str(struct rdr *r, size_t max, size_t *ret_len);
 /* Copies a string into a char array of `size`, NUL-terminated; a string that does not fit, or holds a NUL, is bad. */
 void wire_get_cstr(struct rdr *r, char *to, size_t size);
 
-/* The errors a worker may answer with: those of images, volumes, files and requests. What concerns the catalog, the
- * mounts or the worker's own life is for the client to say. */
+/* The errors a worker may answer with: those of images, volumes, files and requests, and that it has to end. What concerns the
+ * catalog, the mounts or how a worker starts is for the client to say. */
 #define WIRE_ERRORS(X)                                                                              \
 	X(ERR_INTERNAL) X(ERR_NO_MEMORY) X(ERR_INVALID) X(ERR_PATH_INVALID) X(ERR_NOT_FOUND)        \
 	X(ERR_NOT_DIRECTORY) X(ERR_IS_DIRECTORY) X(ERR_NOT_FILE) X(ERR_LINK_LOOP) X(ERR_IO)         \

@@ -284,8 +284,9 @@ static void test_errors(void **state)
 	struct err got;
 	assert_int_equal(pass_error(ERR_NOT_FOUND, "no such file", &got), ERR_NOT_FOUND);
 	assert_string_equal(got.msg, "no such file");
+	assert_int_equal(pass_error(ERR_WORKER_DIED, "what reads the image is gone", &got), ERR_WORKER_DIED);
 	/* Numbers that are no code, and codes that are not for a worker to give. */
-	static const int refused[] = {0, 1, 2147483647, -2147483647 - 1, -1000, ERR_WORKER_DIED, ERR_TIMEOUT, ERR_ALREADY_MOUNTED,
+	static const int refused[] = {0, 1, 2147483647, -2147483647 - 1, -1000, ERR_WORKER_START, ERR_TIMEOUT, ERR_ALREADY_MOUNTED,
 	                              ERR_UNAUTHORIZED, ERR_MOUNT_NOT_FOUND, ERR_NO_SLOT, ERR_CATALOG};
 	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		assert_int_equal(pass_error(refused[i], "text", &got), ERR_WORKER_PROTOCOL);
