@@ -118,7 +118,7 @@ static int keep(pid_t child)
 			;
 		return IMAGEHELPER_ENDED;
 	}
-	return WIFSIGNALED(status) ? IMAGEHELPER_KILLED : WEXITSTATUS(status);
+	return WIFSIGNALED(status) ? IMAGEHELPER_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 int foreign_main(int argc, char **argv)

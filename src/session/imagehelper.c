@@ -216,17 +216,29 @@ static void last_words(const struct image_helper *h, char ret[ERR_MSG_MAX])
 	wire_make_text(ret);
 }
 
-void image_helper_explain(struct image_helper *h, struct err *e)
+/* The signal that ended it, or qemu-nbd; 0: none. */
+static int end_signal(int status)
 {
-	struct pollfd p = {.fd = h->pidfd, .events = POLLIN};
-	int status = 0;
-	if (poll(&p, 1, EXPLAIN_WAIT_MS) <= 0 || waitpid(h->pid, &status, WNOHANG) != h->pid)
-		return;
-	h->reaped = true;
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status);
+	return WEXITSTATUS(status) > IMAGEHELPER_SIGNAL ? WEXITSTATUS(status) - IMAGEHELPER_SIGNAL : 0;
+}
+
+static void explain_signal(const struct image_helper *h, int number, struct err *e)
+{
+	if (session_signal_from_outside(number))
+		(void)err_set(e, ERR_WORKER_DIED, "session", "qemu-nbd, which reads %s images, was killed while it opened this one; try again",
+		              h->format);
+	else
+		(void)err_set(e, ERR_IMAGE_CORRUPT, "session", "qemu-nbd, which reads %s images, was ended by signal %d while it opened this one",
+		              h->format, number);
+}
+
+static void explain_status(const struct image_helper *h, int status, struct err *e)
+{
 	char words[ERR_MSG_MAX];
 	last_words(h, words);
-	err_clear(e);
-	switch (WIFEXITED(status) ? WEXITSTATUS(status) : IMAGEHELPER_KILLED) {
+	switch (status) {
 	case IMAGEHELPER_NO_QEMU:
 		(void)err_set(e, ERR_IMAGE_UNSUPPORTED, "session",
 		              "images of format %s are read by qemu-nbd, which is not installed here: install the package qemu-utils",
@@ -235,10 +247,6 @@ void image_helper_explain(struct image_helper *h, struct err *e)
 	case IMAGEHELPER_NO_SANDBOX:
 		(void)err_set(e, ERR_SANDBOX, "session", "%s", words);
 		break;
-	case IMAGEHELPER_KILLED:
-		(void)err_set(e, ERR_IMAGE_CORRUPT, "session", "qemu-nbd, which reads %s images, was ended by a signal while it opened it",
-		              h->format);
-		break;
 	default:
 		/* The two things that QEMU says of a passphrase; the rest is about the image. */
 		if (strstr(words, "Invalid password") || strstr(words, "is not valid UTF-8"))
@@ -246,4 +254,22 @@ void image_helper_explain(struct image_helper *h, struct err *e)
 		else
 			(void)err_set(e, ERR_IMAGE_UNREADABLE, "session", "qemu-nbd cannot open the %s image: %s", h->format, words);
 	}
+}
+
+void image_helper_explain(struct image_helper *h, struct err *e)
+{
+	struct pollfd p = {.fd = h->pidfd, .events = POLLIN};
+	int status = 0;
+	if (poll(&p, 1, EXPLAIN_WAIT_MS) <= 0 || waitpid(h->pid, &status, WNOHANG) != h->pid)
+		return;
+	h->reaped = true;
+	int number = end_signal(status);
+	/* It had nobody to serve any more. */
+	if (number == 0 && WEXITSTATUS(status) == IMAGEHELPER_ENDED)
+		return;
+	err_clear(e);
+	if (number != 0)
+		explain_signal(h, number, e);
+	else
+		explain_status(h, WEXITSTATUS(status), e);
 }

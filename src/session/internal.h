@@ -93,6 +93,9 @@ struct spawn_fd {
  * value. */
 int session_run(const char *program, char *const argv[], char *const envp[], const struct spawn_fd *fds, unsigned count, pid_t *ret);
 
+/* Whether somebody else sends that signal: what a process does to itself, or its sandbox to it, shows as another one or a status. */
+bool session_signal_from_outside(int number);
+
 /* A descriptor that becomes readable when the process ends; -1 and errno. */
 int session_pidfd(pid_t pid);
 
@@ -103,7 +106,7 @@ int image_helper_start(struct session *s, const char *format, const char *layers
                        struct image_helper **ret, int *ret_sock, struct err *e);
 /* Ends it, waits for it, frees it. NULL is fine. */
 void image_helper_free(struct image_helper *h);
-/* Waits a moment for its end. It has ended by itself: replaces *e by what it said. */
+/* Waits a moment for its end. It has failed by itself: replaces *e by what it said; it was killed: by that. */
 void image_helper_explain(struct image_helper *h, struct err *e);
 
 /* --- sealed.c: images that are encrypted --- */

@@ -153,10 +153,9 @@ void session_fail(struct session *s, int code, const char *fmt, ...)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* What a worker does to itself, or its sandbox to it, shows as another signal or a status. */
-static bool ended_from_outside(int status)
+bool session_signal_from_outside(int number)
 {
-	return WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+	return number == SIGKILL || number == SIGTERM;
 }
 
 /* Says how the worker ended, for people. */
@@ -181,7 +180,7 @@ void session_reap(struct session *s)
 	bool ended = try_reap(s) && s->closed_ms != 0;
 	int status = s->exit_status;
 	if (ended && !s->dead)           /* given up by us, it ends by SIGKILL, too */
-		s->killed = ended_from_outside(status);
+		s->killed = WIFSIGNALED(status) && session_signal_from_outside(WTERMSIG(status));
 	pthread_mutex_unlock(&s->lock);
 	if (ended)
 		describe_death(s, status);

@@ -26,7 +26,7 @@ enum {
 	IMAGEHELPER_FAILED = 1,              /* qemu-nbd says why */
 	IMAGEHELPER_NO_QEMU = 3,
 	IMAGEHELPER_NO_SANDBOX = 4,
-	IMAGEHELPER_KILLED = 5,              /* qemu-nbd was ended by a signal */
+	IMAGEHELPER_SIGNAL = 128,            /* and above: the signal of this number less 128 ended qemu-nbd */
 };
 
 enum imagehelper_layer {

@@ -270,8 +270,7 @@ class Load:
 
     def excused(self, answer):
         """While processes are killed: what the hub says of a worker, or of the qemu-nbd behind one, that was."""
-        its = answer.json()
-        return self.kills and (str(its.get("code")).startswith("WORKER_") or "ended by a signal" in str(its.get("error")))
+        return self.kills and answer.json().get("code") == "WORKER_DIED"
 
     # --- what is asked ---------------------------------------------------------------------------
 

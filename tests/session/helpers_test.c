@@ -1,10 +1,12 @@
-/* Asking key helpers that do not do what they should: scripts in the place of the program. */
+/* Key helpers and image helpers that do not do what they should: scripts in the place of the program. */
 #include "test.h"
 
+#include "session/internal.h"
 #include "session/keyhelper.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -33,12 +35,17 @@ static int tear_down(void **state)
 	return rmdir(dir);
 }
 
+static void write_program(const char *script)
+{
+	FILE *f = fopen(program, "w");
+	assert_true(f && fprintf(f, "#!/bin/bash\n%s\n", script) > 0 && fclose(f) == 0 && chmod(program, 0755) == 0);
+}
+
 static int ask(const char *script, unsigned timeout_ms, size_t secret_len, uint8_t ret[WIRE_KEY_MAX], size_t *ret_len,
                struct err *e)
 {
 	static const uint8_t secret[(64 << 10) + 1] = "correct horse";
-	FILE *f = fopen(program, "w");
-	assert_true(f && fprintf(f, "#!/bin/bash\n%s\n", script) > 0 && fclose(f) == 0 && chmod(program, 0755) == 0);
+	write_program(script);
 	int header = memfd_create("header", 0);
 	assert_true(header >= 0);
 	struct session_key key = {.kind = SESSION_KEY_PASSPHRASE, .bytes = secret, .len = secret_len};
@@ -115,6 +122,59 @@ static void test_not_there(void **state)
 	assert_int_equal(keyhelper_ask("/nonexistent/helper", 1000, 0, &secret, key, &len, &e), ERR_WORKER_START);
 }
 
+/* --- image helpers -------------------------------------------------------------------------------- */
+
+/* What is said of a helper that ends like that: a code and words. */
+static void expect_explained(const char *script, int code, const char *words)
+{
+	write_program(script);
+	struct session s = {.imagehelper = program};
+	struct image_helper *h;
+	struct err e = ERR_INIT;
+	int file = memfd_create("image", 0), sock;
+	assert_true(file >= 0);
+	assert_ok(image_helper_start(&s, "vhdx", NULL, &file, 1, &h, &sock, &e), &e);
+	struct pollfd p = {.fd = h->pidfd, .events = POLLIN};
+	assert_int_equal(poll(&p, 1, -1), 1);
+	(void)err_set(&e, ERR_IO, "test", "what was known before");
+	image_helper_explain(h, &e);
+	if (e.code != code || !strstr(e.msg, words))
+		fail_msg("%s \"%s\" is not %s and \"%s\"", err_code_name(e.code), e.msg, err_code_name(code), words);
+	image_helper_free(h);
+	(void)close(sock);
+	(void)close(file);
+	assert_true(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+}
+
+#define SAYS(words) "echo \"qemu-nbd: Failed to open 'json:{}': Could not open 'x': " words "\" >&2; exit 1"
+
+static void test_last_words(void **state)
+{
+	(void)state;
+	expect_explained(SAYS("so it is"), ERR_IMAGE_UNREADABLE, "the vhdx image: so it is");
+	/* Of much that was said the end counts, in whatever pieces it comes. */
+	expect_explained("for i in {1..400}; do echo \"qemu-nbd: warning: block $i is odd\" >&2; done; " SAYS("the end"),
+	                 ERR_IMAGE_UNREADABLE, "the vhdx image: the end");
+	expect_explained("printf '%09000d\\n' 1 >&2; " SAYS("and out"), ERR_IMAGE_UNREADABLE, "the vhdx image: and out");
+	expect_explained("printf '%09000d' 1 >&2; " SAYS("in one line"), ERR_IMAGE_UNREADABLE, "the vhdx image: in one line");
+	expect_explained("exit 1", ERR_IMAGE_UNREADABLE, "no reason");
+	expect_explained(SAYS("Invalid password, cannot unlock any keyslot"), ERR_KEY_WRONG, "passphrase");
+}
+
+static void test_image_helper_ends(void **state)
+{
+	(void)state;
+	/* Nobody left to serve: the reason is another one. */
+	expect_explained("exit 0", ERR_IO, "what was known before");
+	expect_explained("exit 3", ERR_IMAGE_UNSUPPORTED, "qemu-utils");
+	expect_explained("echo no walls >&2; exit 4", ERR_SANDBOX, "no walls");
+	/* Whoever kills says nothing about the image, whether the helper or qemu-nbd behind it is hit. */
+	expect_explained("kill -KILL $$", ERR_WORKER_DIED, "was killed");
+	expect_explained("exit $((128 + 9))", ERR_WORKER_DIED, "was killed");
+	expect_explained("exit $((128 + 15))", ERR_WORKER_DIED, "was killed");
+	expect_explained("exit $((128 + 11))", ERR_IMAGE_CORRUPT, "signal 11");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +183,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
 		cmocka_unit_test(test_not_there),
+		cmocka_unit_test_setup_teardown(test_last_words, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_image_helper_ends, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
