@@ -4,7 +4,7 @@
 mkdir -p "$T/repo/vm" "$T/in/etc"
 echo hello >"$T/in/etc/hostname"
 truncate -s 16M "$T/flat"
-mke2fs -q -t ext4 -d "$T/in" "$T/flat"
+mke2fs -q -t ext4 -d "$T/in" "$T/flat" >/dev/null 2>&1
 qemu-img convert -O qcow2 "$T/flat" "$T/repo/vm/good.qcow2"
 head -c 1M /dev/urandom >"$T/repo/vm/noise.qcow2"
 echo short >"$T/repo/vm/short.QCOW2"

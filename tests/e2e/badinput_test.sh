@@ -6,7 +6,7 @@ mkdir -p "$T/tree"/{etc,usr,data,many} "$T/repo"
 echo host >"$T/tree/etc/hostname"
 head -c 80000000 /dev/urandom >"$T/tree/data/big"
 (cd "$T/tree/many" && seq 1500 | split -l 1 -a 3 -)
-mke2fs -q -t ext4 -d "$T/tree" "$T/disk.raw" 192M && qemu-img convert -O qcow2 "$T/disk.raw" "$T/repo/good.qcow2" && rm "$T/disk.raw"
+mke2fs -q -t ext4 -d "$T/tree" "$T/disk.raw" 192M >/dev/null 2>&1 && qemu-img convert -O qcow2 "$T/disk.raw" "$T/repo/good.qcow2" && rm "$T/disk.raw"
 WANT=$(sha256sum <"$T/tree/data/big")
 cd "$T/repo" || exit 1
 cp --reflink=auto good.qcow2 other.qcow2

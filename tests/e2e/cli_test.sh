@@ -13,7 +13,7 @@ printf 'x' >"$T/tree/docs/na
 me #\\"
 head -c 5000000 /dev/zero >"$T/tree/docs/zeros"
 for i in $(seq 300); do echo "$i" >"$T/tree/docs/deep/er/file-$i"; done
-mke2fs -q -t ext4 -d "$T/tree" "$T/a/e.raw" 64M
+mke2fs -q -t ext4 -d "$T/tree" "$T/a/e.raw" 64M >/dev/null 2>&1
 qemu-img convert -O qcow2 "$T/a/e.raw" "$T/a/base.qcow2"
 I="sendense image"
 A=$T/a/base.qcow2
