@@ -20,9 +20,10 @@ static int sink(void *arg, const void *p, size_t len, struct err *e)
 }
 
 /* Up to the next `max` bytes as a string of their own. */
-static char *text(struct rdr *r, size_t max)
+static char *text(struct rdr *r, size_t max, size_t *ret_len)
 {
 	size_t n = min_size(min_size(rdr_le16(r), max), rdr_left(r));
+	*ret_len = n;
 	char *s = calloc(1, n + 1);
 	if (!s)
 		abort();
@@ -34,10 +35,11 @@ static int one_entry(struct archive *a, struct rdr *r, struct err *e)
 {
 	static const uint8_t zero[64 << 10];
 	uint8_t what = rdr_u8(r);
-	char *path = text(r, NAME_BYTES), *target = text(r, NAME_BYTES), *key = text(r, 40), *value = text(r, NAME_BYTES);
+	size_t path_len, target_len, key_len, len;
+	char *path = text(r, NAME_BYTES, &path_len), *target = text(r, NAME_BYTES, &target_len), *key = text(r, 40, &key_len);
+	char *value = text(r, NAME_BYTES, &len);
 	struct archive_xattr x[XATTRS] = {
-		{key, value, strlen(value)}, {"system.posix_acl_access", value, strlen(value)},
-		{"system.posix_acl_default", target, strlen(target)},
+		{key, value, len}, {"system.posix_acl_access", value, len}, {"system.posix_acl_default", target, target_len},
 	};
 	struct archive_run runs[RUNS];
 	for (int i = 0; i < RUNS; i++)
@@ -100,6 +102,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int res = 0;
 	for (int i = 0; res == 0 && i < ENTRIES && rdr_left(&r); i++)
 		res = one_entry(a, &r, &e);
+	if (res == 0 && how & 16)
+		res = archive_add_text(a, "RESTORE-ERRORS.txt", data, size, 1700000000, &e);
 	if (res == 0)
 		res = archive_finish(a, &e);
 	/* An entry that breaks may end an archive only through the sink's budget. */

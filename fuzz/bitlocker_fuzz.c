@@ -1,11 +1,35 @@
 /* The metadata of a BitLocker volume: what opens it, the clear key, and reading through the decrypting device; the last 64 bytes
- * of the input are the key where there is no clear one. Then the input once more as what a person gives: a start-up key. */
+ * of the input are the key where there is no clear one. Then the input as what a person gives: the whole of it a start-up key, its end,
+ * behind the last zero, a password and a recovery key. The slow hash is a quick one here (fuzz/meson.build). */
 #include "volume/bitlocker/bitlocker.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+__typeof__(bitlocker_stretch) __wrap_bitlocker_stretch;
+
+enum { TEXT_MAX = 80 };
+
+int __wrap_bitlocker_stretch(const uint8_t initial[32], const uint8_t salt[16], uint8_t ret[32], struct err *e)
+{
+	(void)e;
+	memcpy(ret, initial, 32);
+	for (unsigned i = 0; i < 16; i++)
+		ret[i] ^= salt[i];
+	return 0;
+}
+
+static void try_texts(const struct bitlocker_meta *m, const uint8_t *data, size_t size)
+{
+	struct err e = ERR_INIT, again = ERR_INIT;
+	struct bitlocker_key key;
+	size_t n = 0;
+	while (n < size && n < TEXT_MAX && data[size - n - 1] != 0)
+		n++;
+	(void)bitlocker_open_password(m, data + size - n, n, &key, &e);
+	(void)bitlocker_open_recovery(m, data + size - n, n, &key, &again);
+}
 
 static void read_through(struct blk *b, const struct bitlocker_meta *m, const uint8_t *key, size_t len)
 {
@@ -43,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		else if (size >= BITLOCKER_KEY_MAX)
 			read_through(b, m, data + size - BITLOCKER_KEY_MAX, bitlocker_key_len(m->method));
 		(void)bitlocker_open_startup(m, data, size, &key, &third);
+		try_texts(m, data, size);
 		free(m);
 	}
 	blk_unref(b);
