@@ -1,11 +1,14 @@
 #include "repository/path.h"
 
+#include "base/clock.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define SECONDS_MAX INT64_C(253402300800)      /* the year 10000 */
+
+enum { DATE_LEN = 10, TIME_TEXT_MAX = 64 };
 
 static bool append(char *ret, size_t *len, const char *part, size_t n)
 {
@@ -75,74 +78,29 @@ const char *path_show(const char *path, char *ret)
 
 /* --- times ---------------------------------------------------------------------------------------- */
 
-static bool digits(const char **p, int n, int *ret)
-{
-	*ret = 0;
-	for (; n > 0; n--, (*p)++) {
-		if (**p < '0' || **p > '9')
-			return false;
-		*ret = *ret * 10 + (**p - '0');
-	}
-	return true;
-}
-
-static bool literal(const char **p, const char *any)
-{
-	if (!**p || !strchr(any, **p))
-		return false;
-	(*p)++;
-	return true;
-}
-
-static bool zone(const char **p, int *ret_seconds)
-{
-	*ret_seconds = 0;
-	if (literal(p, "Zz"))
-		return true;
-	int sign = **p == '-' ? -1 : 1, h, m;
-	if (!literal(p, "+-") || !digits(p, 2, &h) || !literal(p, ":") || !digits(p, 2, &m) || h > 23 || m > 59)
-		return false;
-	*ret_seconds = sign * (h * 3600 + m * 60);
-	return true;
-}
-
 bool time_parse(const char *text, int64_t *ret)
 {
-	struct tm tm = {0};
-	const char *p = text;
-	if (!digits(&p, 4, &tm.tm_year) || !literal(&p, "-") || !digits(&p, 2, &tm.tm_mon) || !literal(&p, "-") ||
-	    !digits(&p, 2, &tm.tm_mday) || !literal(&p, "Tt ") || !digits(&p, 2, &tm.tm_hour) || !literal(&p, ":") ||
-	    !digits(&p, 2, &tm.tm_min) || !literal(&p, ":") || !digits(&p, 2, &tm.tm_sec))
+	char strict[TIME_TEXT_MAX];
+	size_t len = strlen(text);
+	int64_t seconds;
+	uint32_t nanos;
+	if (len <= DATE_LEN || len > sizeof(strict))
 		return false;
-	if (tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
-	    tm.tm_min > 59 || tm.tm_sec > 60)
-		return false;
-	int64_t micros = 0, unit = 100000;
-	if (literal(&p, ".")) {
-		if (*p < '0' || *p > '9')
-			return false;
-		for (; *p >= '0' && *p <= '9'; p++, unit /= 10)
-			micros += (*p - '0') * unit;
-	}
-	int offset;
-	if (!zone(&p, &offset) || *p)
-		return false;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
-	int64_t seconds = (int64_t)timegm(&tm) - offset;
+	memcpy(strict, text, len);
+	if (strict[DATE_LEN] == ' ')
+		strict[DATE_LEN] = 'T';
 	/* A zone may lead out of the years that can be written. */
-	if (seconds < 0 || seconds >= SECONDS_MAX)
+	if (!clock_rfc3339_parse(strict, len, &seconds, &nanos) || seconds < 0 || seconds >= SECONDS_MAX)
 		return false;
-	*ret = seconds * 1000000 + micros;
+	*ret = seconds * 1000000 + nanos / 1000;
 	return true;
 }
 
 void time_format(int64_t t, char *ret)
 {
-	struct tm tm;
-	time_t seconds = (time_t)(t / 1000000);
-	char head[24] = "";
-	if (gmtime_r(&seconds, &tm))
-		(void)strftime(head, sizeof(head), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(ret, 32, "%s.%06dZ", head, (int)(t % 1000000));
+	size_t len = t < 0 ? 0 : clock_rfc3339(ret, t / 1000000, 0);
+	ret[len] = '\0';
+	/* Always with all six digits, in the place of the "Z". */
+	if (len > 0)
+		(void)snprintf(ret + len - 1, CLOCK_RFC3339_MAX - len + 1, ".%06dZ", (int)(t % 1000000));
 }

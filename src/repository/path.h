@@ -19,9 +19,10 @@ size_t path_stem(const char *base);
 /* The path for a message: one line, shortened. Returns ret (PATH_SHOWN_MAX bytes). */
 const char *path_show(const char *path, char *ret);
 
-/* "2025-10-08T18:24:31Z", with or without fraction, with any zone → microseconds since 1970 UTC. */
+/* RFC 3339, "2025-10-08T18:24:31Z", with or without fraction, with any zone, "T" or a space → microseconds since 1970 UTC. False
+ * for times before that, after the year 9999, and for days that no month has. */
 bool time_parse(const char *text, int64_t *ret);
-/* The reverse, in UTC with microseconds. ret: 32 bytes. */
+/* The reverse, in UTC with six digits of microseconds; "" for what time_parse() cannot give. ret: CLOCK_RFC3339_MAX bytes. */
 void time_format(int64_t t, char *ret);
 
 /* Appends to a list of notes; the strings are copied. */

@@ -1,5 +1,7 @@
 #include "repository_fixture.h"
 
+#include "repository/path.h"
+
 #include <dirent.h>
 #include <sys/stat.h>
 
@@ -29,6 +31,44 @@ static void a_manifest_is_read(void **state)
 	assert_int_equal(m->disks[0].disk_index, 1);
 	assert_string_equal(m->disks[0].parent_file, "");
 	manifest_free(m);
+}
+
+static void times(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		int64_t us;
+		const char *written;
+	} good[] = {
+		{"1970-01-01T00:00:00Z", 0, "1970-01-01T00:00:00.000000Z"},
+		{"2025-10-08T18:24:31Z", 1759947871000000, "2025-10-08T18:24:31.000000Z"},
+		{"2025-10-08 19:24:31.5+01:00", 1759947871500000, "2025-10-08T18:24:31.500000Z"},
+		{"2025-10-08t18:24:31.0000019z", 1759947871000001, "2025-10-08T18:24:31.000001Z"},
+		{"2024-02-29T23:59:60-00:30", 1709253000000000, "2024-03-01T00:30:00.000000Z"},
+		{"9999-12-31T23:59:59.999999Z", 253402300799999999, "9999-12-31T23:59:59.999999Z"},
+	};
+	char text[32];
+	int64_t us;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		if (!time_parse(good[i].text, &us) || us != good[i].us)
+			fail_msg("%s", good[i].text);
+		time_format(us, text);
+		assert_string_equal(text, good[i].written);
+	}
+	static const char *const bad[] = {
+		"", "2025-10-08", "2025-10-08T", "2025-10-08T18:24:31", "2025-10-08T18:24Z", "2025-10-08T18:24:31.Z", "2025-10-08_18:24:31Z",
+		"2025-10-08T18:24:31Z ", "2025-10-08T18:24:31+1:00", "2025-10-08T18:24:31+24:00", "2025-13-08T18:24:31Z", "2025-02-29T18:24:31Z",
+		"2025-10-08T24:00:00Z", "2025-10-08T18:60:31Z", "2025-10-08T18:24:61Z", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00+00:01",
+		"9999-12-31T23:59:59-00:01", "10000-01-01T00:00:00Z", "2025-10-08T18:24:31.000000000000000000000000000000000000000000000Z",
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (time_parse(bad[i], &us))
+			fail_msg("%s is a time", bad[i]);
+	time_format(-1, text);
+	assert_string_equal(text, "");
+	time_format(INT64_MAX, text);
+	assert_string_equal(text, "");
 }
 
 static void damage_is_named(void **state)
@@ -112,6 +152,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_manifest_is_read),
+		cmocka_unit_test(times),
 		TEST(damage_is_named),
 		TEST(nesting_is_bounded),
 		TEST(what_is_written_is_read_back),
