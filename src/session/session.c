@@ -507,15 +507,12 @@ static int find_neighbour(const char *worker, const char *name, char **ret, stru
 
 int session_begin(const struct session_options *opt, struct session **ret, struct err *e)
 {
-	int r = pump_start(e);
-	if (r < 0)
-		return r;
 	struct session *s = session_new(opt);
 	if (!s)
 		return err_no_memory(e, "session");
 	s->foreign = opt->foreign;
 	char worker[PATH_MAX];
-	r = session_find_worker(opt, worker, e);
+	int r = session_find_worker(opt, worker, e);
 	if (r == 0)
 		r = find_neighbour(worker, "sendense-keyhelper", &s->keyhelper, e);
 	if (r == 0)
@@ -526,7 +523,10 @@ int session_begin(const struct session_options *opt, struct session **ret, struc
 		session_unref(s);
 		return r;
 	}
-	s->pid_watch = pump_watch(WATCH_PROCESS, s->pidfd, s, NULL, e);
+	/* Not before the worker is on its way: a first thread takes its time, too. */
+	r = pump_start(e);
+	if (r == 0)
+		s->pid_watch = pump_watch(WATCH_PROCESS, s->pidfd, s, NULL, e);
 	if (s->pid_watch)
 		s->sock_watch = pump_watch(WATCH_SOCKET, s->sock, s, NULL, e);
 	r = s->sock_watch ? hello(s, opt, e) : e->code;
