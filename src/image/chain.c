@@ -1,30 +1,13 @@
 /* A chain of layers as one blk.
  *
- *	guest offset ─▶ slot (512 granules) ─▶ run ─▶ layer + host offset ─▶ pread
- *	                  │ not cached
- *	                  ▼
- *	     layer 0 (newest)  ░░██░░░░▒▒░░     what each layer's L2 tables say:
- *	     layer 1           ░░░░██░░░░░░     █ data  ▒ zero  ░ nothing, look below
- *	     layer 2 (oldest)  ████████░░░░
- *	                       ────────────
- *	     cells             22001122▒▒__     resolved top-down, once; _ hole
- *	     runs              └┴─┴─┴──┴─┴─     folded; cached, least recently used slot dropped first
- *
- * A lookup in a cached slot costs one binary search, however long the chain. Building a slot costs one
- * pread for each layer that has an L2 table there; a layer whose L1 entry is 0 costs none, and where all
- * are 0 the slot is a hole without a look at any table.
- *
- * Layers differ in size. What lies behind the end of a layer reads as zeroes, even where an older layer
- * has data there: visible[i] is the smallest size among layers 0 … i, and a run of layer i is cut at it.
- * The first byte behind it may lie within a granule, so the cut is made at lookup, not in the cells.
- * In the same place a run is cut at the end of its file: the last cluster of a file may be short.
+ * Where which bytes lie is resolve.c's.
  *
  * Memory of a chain, at most: an L1 window a layer (16 KiB; 16 MiB for 1024 layers), 8 MiB of runs,
- * 8 KiB of cells, 4 KiB for a piece of an L2 table, and, with compressed clusters, 4 MiB of
+ * 64 KiB of cells, 4 KiB for a piece of an L2 table, and, with compressed clusters, 4 MiB of
  * decompressed ones and, for each thread that unpacks, two clusters of input (at least 256 KiB). Nothing of it grows with the virtual size.
  */
 #include "decompress.h"
-#include "map.h"
+#include "resolve.h"
 
 #include "base/bytes.h"
 
@@ -35,8 +18,6 @@
 static const char module[] = "image";
 
 enum {
-	GRANULE_BITS_RAW = 16,          /* of a chain of raw layers alone */
-	SEGMENT_JOINS_MAX = 64,         /* slots looked at to find the end of one segment */
 	STREAMS = 8,                    /* sequential readers of compressed clusters told apart */
 };
 
@@ -51,180 +32,12 @@ struct stream {
 struct chain {
 	struct blk blk;
 	struct image_layer **layers;
-	uint64_t *visible;
 	unsigned count;
-	unsigned granule_bits;
-	unsigned slot_bits;             /* log2 of a slot's bytes */
-	bool plain;                     /* one raw layer: no map needed */
-	struct map_cell *cells;
-	uint8_t *scratch;
+	struct resolver resolver;
 	struct decompress *decompress;  /* NULL without QCOW2 layers */
 	struct stream streams[STREAMS];
 	uint64_t stream_clock;
-	struct map_cache cache;
 };
-
-/* A stretch of the guest of one kind. */
-struct segment {
-	enum map_kind kind;
-	unsigned layer;
-	uint64_t host;
-	uint64_t len;
-};
-
-/* --- lookup --------------------------------------------------------------------------------------- */
-
-/* Where the hole at off ends, as far as L1 tables tell; 0 when it ends before `need`. */
-static int hole_end(struct chain *c, uint64_t off, uint64_t need, uint64_t *ret, struct err *e)
-{
-	uint64_t end = UINT64_MAX;
-	for (unsigned i = 0; i < c->count && off < c->visible[i] && end >= need; i++) {
-		struct image_layer *l = c->layers[i];
-		uint64_t here = off;
-		if (l->info.format == IMAGE_QCOW2) {
-			int r = qcow2_hole_end(l, off, end, &here, e);
-			if (r < 0)
-				return err_prefix(e, "layer %u", i);
-		}
-		end = min_u64(end, here);
-	}
-	*ret = end < need ? 0 : end;
-	return 0;
-}
-
-static unsigned slot_granules(const struct chain *c)
-{
-	return 1u << (c->slot_bits - c->granule_bits);
-}
-
-static int build_slot(struct chain *c, uint64_t index, struct map_slot **ret, struct err *e)
-{
-	uint64_t base = index << c->slot_bits;
-	unsigned granules = slot_granules(c);
-	uint64_t left = (c->blk.size - base - 1) >> c->granule_bits;
-	unsigned count = left < granules ? (unsigned)left + 1 : granules;
-	uint64_t granule = UINT64_C(1) << c->granule_bits;
-	struct map_sweep s = {.cells = c->cells,
-	                      .base = base,
-	                      .end = base + ((uint64_t)count << c->granule_bits),
-	                      .bits = c->granule_bits,
-	                      .hi = count};
-	memset(c->cells, 0, count * sizeof(c->cells[0]));
-	for (unsigned i = 0; i < c->count && map_sweep_narrow(&s); i++) {
-		struct image_layer *l = c->layers[i];
-		s.layer = i;
-		/* The granule in which the view ends still belongs to the layers; lookups cut it. */
-		uint64_t limit = (c->visible[i] + granule - 1) & -granule;
-		map_sweep_put(&s, limit > base ? limit : base, s.end, MAP_HOLE, 0);
-		if (l->info.format == IMAGE_RAW)
-			map_sweep_put(&s, base, s.end, MAP_DATA, base);
-		else if (limit > base) {
-			int r = qcow2_sweep(l, &s, limit, c->scratch, e);
-			if (r < 0)
-				return err_prefix(e, "layer %u", i);
-		}
-	}
-	map_sweep_put(&s, base, s.end, MAP_HOLE, 0);
-	*ret = map_cache_add(&c->cache, index, &s, count);
-	return *ret ? 0 : err_no_memory(e, module);
-}
-
-/* The slot, cached or resolved now. Where no layer has an L2 table there, it is one hole, and *ret_hole_end says
- * how far that goes on behind it (0: not known). */
-static int get_slot(struct chain *c, uint64_t index, struct map_slot **ret, uint64_t *ret_hole_end, struct err *e)
-{
-	*ret_hole_end = 0;
-	*ret = map_cache_find(&c->cache, index);
-	if (*ret)
-		return 0;
-	uint64_t base = index << c->slot_bits;
-	int r = hole_end(c, base, min_u64(c->blk.size, base + (UINT64_C(1) << c->slot_bits)), ret_hole_end, e);
-	if (r < 0)
-		return r;
-	if (*ret_hole_end == 0)
-		return build_slot(c, index, ret, e);
-	struct map_cell hole = {.kind = MAP_HOLE};
-	*ret = map_cache_add(&c->cache, index, &(struct map_sweep){.cells = &hole}, 1);
-	return *ret ? 0 : err_no_memory(e, module);
-}
-
-/* Cuts a run at the end of what is visible of its layer, and of its file. */
-static void cut(const struct chain *c, uint64_t off, struct segment *s)
-{
-	if (s->kind == MAP_HOLE || s->kind == MAP_ZERO)
-		return;
-	uint64_t visible = c->visible[s->layer];
-	if (off >= visible) {
-		s->kind = MAP_HOLE;
-		return;
-	}
-	s->len = min_u64(s->len, visible - off);
-	if (s->kind != MAP_DATA)
-		return;
-	uint64_t size = c->layers[s->layer]->data_size;
-	if (s->host >= size)
-		s->kind = MAP_ZERO;
-	else
-		s->len = min_u64(s->len, size - s->host);
-}
-
-/* The segment at off as one slot knows it. */
-static int lookup(struct chain *c, uint64_t off, uint64_t len, struct segment *ret, struct err *e)
-{
-	if (c->plain) {
-		*ret = (struct segment){.kind = MAP_DATA, .host = off, .len = len};
-		return 0;
-	}
-	uint64_t index = off >> c->slot_bits, base = index << c->slot_bits, hole;
-	struct map_slot *slot;
-	int r = get_slot(c, index, &slot, &hole, e);
-	if (r < 0)
-		return r;
-	if (hole > off) {
-		*ret = (struct segment){.kind = MAP_HOLE, .len = min_u64(len, hole - off)};
-		return 0;
-	}
-	unsigned granule = (unsigned)((off - base) >> c->granule_bits);
-	unsigned n = map_slot_run(slot, granule);
-	const struct map_run *run = &slot->runs[n];
-	uint64_t start = base + ((uint64_t)run->first << c->granule_bits);
-	unsigned next = n + 1 < slot->count ? slot->runs[n + 1].first : slot_granules(c);
-	uint64_t end = base + ((uint64_t)next << c->granule_bits);
-	*ret = (struct segment){
-		.kind = run->kind, .layer = run->layer, .host = run->host, .len = min_u64(len, end - off)};
-	if (run->kind == MAP_DATA)
-		ret->host += off - start;
-	cut(c, off, ret);
-	return 0;
-}
-
-static bool joins(const struct segment *a, const struct segment *b)
-{
-	if (a->kind != b->kind)
-		return false;
-	if (a->kind == MAP_DATA)
-		return a->layer == b->layer && b->host == a->host + a->len;
-	return a->kind == MAP_HOLE || a->kind == MAP_ZERO;
-}
-
-/* The segment at off, joined across slots as far as it goes on without a break. */
-static int segment_at(struct chain *c, uint64_t off, uint64_t len, struct segment *ret, struct err *e)
-{
-	struct segment s;
-	int r = lookup(c, off, len, &s, e);
-	if (r < 0)
-		return r;
-	for (unsigned i = 0; i < SEGMENT_JOINS_MAX && s.len < len; i++) {
-		/* A table that cannot be read is told to whoever asks for what it covers. */
-		struct err later = ERR_INIT;
-		struct segment next;
-		if (lookup(c, off + s.len, len - s.len, &next, &later) < 0 || !joins(&s, &next))
-			break;
-		s.len += next.len;
-	}
-	*ret = s;
-	return 0;
-}
 
 /* --- blk ------------------------------------------------------------------------------------------ */
 
@@ -266,7 +79,7 @@ static void read_ahead(struct chain *c, uint64_t start, uint64_t size)
 	while (s->ahead < end) {
 		struct err ignored = ERR_INIT;
 		struct segment next;
-		if (lookup(c, s->ahead, min_u64(size, end - s->ahead), &next, &ignored) < 0)
+		if (resolve_within_slot(&c->resolver, s->ahead, min_u64(size, end - s->ahead), &next, &ignored) < 0)
 			return;
 		if (next.kind == MAP_COMPRESSED)
 			decompress_ahead(c->decompress, c->layers[next.layer], next.layer, next.host);
@@ -311,7 +124,7 @@ static int chain_read(struct blk *b, uint64_t off, void *to, size_t len, struct 
 	while (len > 0) {
 		struct segment s;
 		size_t done = 0;
-		int r = segment_at(c, off, len, &s, e);
+		int r = resolve(&c->resolver, off, len, &s, e);
 		if (r < 0)
 			return r;
 		r = read_segment(c, &s, off, p, &done, e);
@@ -328,7 +141,7 @@ static int chain_extent(struct blk *b, uint64_t off, uint64_t len, struct blk_ex
 {
 	struct chain *c = (struct chain *)b;
 	struct segment s;
-	int r = segment_at(c, off, len, &s, e);
+	int r = resolve(&c->resolver, off, len, &s, e);
 	if (r < 0)
 		return r;
 	*ret = (struct blk_extent){.kind = BLK_DATA, .len = s.len, .fd = -1};
@@ -350,11 +163,8 @@ static void chain_close(struct blk *b)
 	decompress_free(c->decompress);
 	for (unsigned i = 0; c->layers && i < c->count; i++)
 		image_layer_close(c->layers[i]);
-	map_cache_clear(&c->cache);
+	resolver_fini(&c->resolver);
 	free(c->layers);
-	free(c->visible);
-	free(c->cells);
-	free(c->scratch);
 	free(c);
 }
 
@@ -384,60 +194,30 @@ static int check_layers(struct image_layer **layers, unsigned count, struct err 
 	return 0;
 }
 
-/* log2 of the smallest unit any layer maps; the largest unit goes to *ret_cluster_max. */
-static unsigned granule_bits(struct image_layer **layers, unsigned count, size_t *ret_cluster_max)
+static size_t largest_cluster(struct image_layer **layers, unsigned count)
 {
-	unsigned bits = 0;
-	size_t cluster_max = 0;
-	for (unsigned i = 0; i < count; i++) {
-		const struct image_layer *l = layers[i];
-		if (l->info.format == IMAGE_RAW)
-			continue;
-		unsigned own = l->cluster_bits - (l->info.extended_l2 ? 5 : 0);
-		if (bits == 0 || own < bits)
-			bits = own;
-		if (l->info.cluster_size > cluster_max)
-			cluster_max = l->info.cluster_size;
-	}
-	*ret_cluster_max = cluster_max;
-	return bits ? bits : GRANULE_BITS_RAW;
-}
-
-static unsigned slot_bits(unsigned granule_bits)
-{
-	if (granule_bits + MAP_SLOT_GRANULE_BITS_MIN > MAP_SLOT_BITS)
-		return granule_bits + MAP_SLOT_GRANULE_BITS_MIN;
-	if (granule_bits + MAP_SLOT_GRANULE_BITS_MAX < MAP_SLOT_BITS)
-		return granule_bits + MAP_SLOT_GRANULE_BITS_MAX;
-	return MAP_SLOT_BITS;
+	size_t most = 0;
+	for (unsigned i = 0; i < count; i++)
+		if (layers[i]->info.format != IMAGE_RAW && layers[i]->info.cluster_size > most)
+			most = layers[i]->info.cluster_size;
+	return most;
 }
 
 static int chain_init(struct chain *c, struct image_layer **layers, unsigned count, struct err *e)
 {
-	size_t cluster_max = 0;
 	blk_init(&c->blk, layers[0]->info.format == IMAGE_RAW ? &raw_ops : &qcow2_ops, layers[0]->info.virtual_size);
-	c->granule_bits = granule_bits(layers, count, &cluster_max);
-	c->slot_bits = slot_bits(c->granule_bits);
-	c->plain = count == 1 && cluster_max == 0;
 	c->layers = calloc(count, sizeof(layers[0]));
-	c->visible = calloc(count, sizeof(c->visible[0]));
-	c->cells = malloc(MAP_SLOT_GRANULES_MAX * sizeof(c->cells[0]));
-	c->scratch = malloc(QCOW2_SCRATCH_BYTES);
-	if (!c->layers || !c->visible || !c->cells || !c->scratch)
+	if (!c->layers)
 		return err_no_memory(e, module);
-	if (cluster_max > 0) {
-		int r = decompress_new(cluster_max, &c->decompress, e);
-		if (r < 0)
-			return r;
-	}
-	for (unsigned i = 0; i < count; i++) {
-		uint64_t size = layers[i]->info.virtual_size;
-		c->visible[i] = i == 0 ? size : min_u64(size, c->visible[i - 1]);
-	}
-	/* Last, so that on failure the layers are still the caller's to close. */
 	memcpy(c->layers, layers, count * sizeof(layers[0]));
-	c->count = count;
-	return 0;
+	int r = resolver_init(&c->resolver, c->layers, count, e);
+	size_t cluster = largest_cluster(layers, count);
+	if (r == 0 && cluster > 0)
+		r = decompress_new(cluster, &c->decompress, e);
+	/* Last: on failure the layers are still the caller's to close. */
+	if (r == 0)
+		c->count = count;
+	return r;
 }
 
 /* A foreign layer: its source is the disk. */

@@ -119,8 +119,7 @@ struct map_slot *map_cache_find(struct map_cache *c, uint64_t index)
 	return s;
 }
 
-/* Does cell i go on where cell i - 1 ended? */
-static bool continues(const struct map_sweep *s, unsigned i)
+bool map_cells_continue(const struct map_sweep *s, unsigned i)
 {
 	const struct map_cell *a = &s->cells[i - 1], *b = &s->cells[i];
 	if (a->kind != b->kind)
@@ -136,14 +135,14 @@ struct map_slot *map_cache_add(struct map_cache *c, uint64_t index, const struct
 {
 	unsigned runs = 1;
 	for (unsigned i = 1; i < count; i++)
-		runs += !continues(s, i);
+		runs += !map_cells_continue(s, i);
 	struct map_slot *slot = malloc(sizeof(*slot) + runs * sizeof(slot->runs[0]));
 	if (!slot)
 		return NULL;
 	slot->index = index;
 	slot->count = 0;
 	for (unsigned i = 0; i < count; i++) {
-		if (i > 0 && continues(s, i))
+		if (i > 0 && map_cells_continue(s, i))
 			continue;
 		const struct map_cell *cell = &s->cells[i];
 		slot->runs[slot->count++] = (struct map_run){

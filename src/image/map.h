@@ -62,6 +62,9 @@ struct map_sweep {
 /* Puts [from, to) into the open cells. MAP_DATA: host is the place of `from` and moves along. */
 void map_sweep_put(struct map_sweep *s, uint64_t from, uint64_t to, enum map_kind kind, uint64_t host);
 
+/* Does cell i go on where cell i - 1 ended? */
+bool map_cells_continue(const struct map_sweep *s, unsigned i);
+
 /* Narrows [lo, hi) to the open cells; false when there are none left. */
 bool map_sweep_narrow(struct map_sweep *s);
 

@@ -3,6 +3,7 @@
  *
  *	chain_dump compare IMAGE RAW SEED     whole, in pieces of random size and place, and by extents
  *	chain_dump info IMAGE                 one line a layer
+ *	chain_dump peek IMAGE OFF LEN         writes these bytes to stdout
  *	chain_dump read IMAGE                 reads everything: exit status and the error
  *	chain_dump order IMAGE RAW PIECE      in order, in pieces; pieces that cannot be read are counted and passed over
  */
@@ -214,6 +215,20 @@ static int in_order(struct blk *b, int raw, size_t piece)
 	return 0;
 }
 
+/* Writes len bytes at off to stdout. */
+static int peek(struct blk *b, uint64_t off, size_t len)
+{
+	struct err e = ERR_INIT;
+	uint8_t *p = malloc(len);
+	if (!p || blk_read(b, off, p, len, &e) < 0) {
+		free(p);
+		return fail("peek", off, &e);
+	}
+	int r = fwrite(p, 1, len, stdout) == len ? 0 : 1;
+	free(p);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3)
@@ -230,6 +245,8 @@ int main(int argc, char **argv)
 		r = raw < 0 ? 1 : in_order(b, raw, strtoul(argv[4], NULL, 10));
 		if (raw >= 0)
 			(void)close(raw);
+	} else if (b && strcmp(argv[1], "peek") == 0 && argc == 5) {
+		r = peek(b, strtoull(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
 	} else if (b && strcmp(argv[1], "read") == 0) {
 		r = read_all(b);
 	} else if (b) {

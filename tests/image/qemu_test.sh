@@ -218,9 +218,30 @@ if [ -n "$(preads "$dump" info snap.qcow2)" ]; then
 	a=$(preads "$dump" read top.qcow2)
 	# each layer has one L2 table of 8 MiB or more, or up to four of 2 MiB, and one L1 window; each layer wrote two runs
 	ok "8 MiB through 222 layers take $a reads" [ "$a" -le $((225 + 222 * (1 + 4 + 3))) ]
+	qemu-io -f qcow2 -c 'write -q -P 7 1M 64k' top.qcow2 >/dev/null
+	n=$(preads "$dump" info top.qcow2)
+	a=$(preads "$dump" peek top.qcow2 1048576 65536)
+	# its L1 window, its L2 table, and the bytes: none of the 221 layers below is looked at
+	ok "what the newest of 222 layers has is read with $((a - n)) reads" [ $((a - n)) -le 6 ]
 else
 	skip "how many reads" "no strace here"
 fi
+
+# Damage of an older layer is of no concern to what newer ones have.
+noise $((2 << 20)) >old.raw
+qemu-img convert -q -f raw -O qcow2 old.raw old.qcow2
+qemu-img create -q -f qcow2 -b old.qcow2 -F qcow2 new.qcow2
+qemu-io -f qcow2 -c 'write -q -P 9 512k 128k' new.qcow2 >/dev/null
+head -c 131072 /dev/zero | tr '\0' '\11' >want
+python3 -c "
+import struct
+f = open('old.qcow2', 'r+b')
+l1 = struct.unpack('>Q', f.read()[40:48])[0]
+f.seek(l1)
+f.write(struct.pack('>Q', 1 << 40))"
+is "a newer cluster over a damaged layer" "$("$dump" peek new.qcow2 524288 131072 | cmp - want && echo same)" same
+ok "beside it the damage shows" sh -c '! "$0" peek new.qcow2 393216 131072 >/dev/null 2>&1' "$dump"
+ok "and where both are asked for" sh -c '! "$0" peek new.qcow2 524288 196608 >/dev/null 2>&1' "$dump"
 
 # public images
 if [ -d "$SENDENSE_CORPUS" ]; then
