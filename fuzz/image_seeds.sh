@@ -84,8 +84,55 @@ for format in vmdk vpc vhdx vdi qed qcow; do
 	seed foreign.$format foreign-$format
 done
 
-# --- chains ---
 head -c 1000 in >base
+# Headers, each wrong or uncommon in a way of its own: all are this one, changed; where it is.
+qcow2 -o cluster_size=512 -b base -F raw -u header 512
+python3 - header <<'P'
+import struct, sys
+plain = open(sys.argv[1], 'rb').read()
+INCOMPATIBLE, REFCOUNT_ORDER, LENGTH, EXTENSIONS = 72, 96, 100, 112
+name, = struct.unpack_from('>Q', plain, 8)
+def extension(kind, data):
+    return struct.pack('>II', kind, len(data)) + data + bytes(-len(data) % 8)
+features = extension(0x6803f857, bytes([0, 9]) + b'warp\x01drive'.ljust(46, b'\0'))
+for what, *changes in (
+        ('corrupt', (INCOMPATIBLE, '>Q', 2)), ('unknown', (INCOMPATIBLE, '>Q', 1 << 9), (EXTENSIONS, None, features)),
+        ('compression', (INCOMPATIBLE, '>Q', 8)), ('compression-lzma', (104, '>B', 7)), ('extended', (INCOMPATIBLE, '>Q', 16)),
+        ('dirty-data-file', (INCOMPATIBLE, '>Q', 5), (EXTENSIONS, None, extension(0x44415441, b'data.raw'))),
+        ('data-file-nul', (INCOMPATIBLE, '>Q', 4), (EXTENSIONS, None, extension(0x44415441, b'da\0a.raw'))),
+        ('version', (4, '>I', 4)), ('clusters', (20, '>I', 22)), ('length', (LENGTH, '>I', 108)), ('length-cluster', (LENGTH, '>I', 520)),
+        ('order', (REFCOUNT_ORDER, '>I', 7)), ('size', (24, '>Q', 1 << 63)), ('snapshots', (60, '>I', 65537)), ('aes', (32, '>I', 1)),
+        ('crypt', (32, '>I', 3)), ('luks-nowhere', (32, '>I', 2)), ('luks-outside', (32, '>I', 2), (EXTENSIONS, None, extension(0x0537be77, struct.pack('>QQ', 512, 1 << 40)))),
+        ('luks-length', (EXTENSIONS, None, extension(0x0537be77, b'12345678'))), ('extension', (EXTENSIONS + 4, '>I', 5000)),
+        ('l1-huge', (36, '>I', 1 << 23)), ('l1-few', (36, '>I', 0)), ('l1-align', (40, '>Q', 700)), ('l1-first', (40, '>Q', 0)),
+        ('l1-outside', (40, '>Q', 1 << 40)), ('refcounts-align', (48, '>Q', 700)), ('refcounts-outside', (48, '>Q', 1 << 40)),
+        ('backing-outside', (8, '>Q', 510)), ('backing-nul', (name, None, b'b\0se')), ('backing-long', (16, '>I', 1024)),
+        ('format', (EXTENSIONS, None, extension(0xe2792aca, b'vmdk'))), ('format-long', (EXTENSIONS, None, extension(0xe2792aca, b'x' * 40))),
+        ('format-nbd', (EXTENSIONS, None, extension(0xe2792aca, b'nbd')))):
+    d = bytearray(plain)
+    for at, how, value in changes:
+        if how:
+            struct.pack_into(how, d, at, value)
+        else:
+            d[at:at + len(value)] = value
+    open('header-' + what, 'wb').write(d)
+for n in (3, 71, 200):
+    open('header-cut-%d' % n, 'wb').write(plain[:n])
+# Foreign images that need another one.
+for kind, at, how, value in (('vpc', 60, '>I', 4), ('vdi', 76, '<I', 4), ('qed', 16, '<Q', 1), ('qcow', 8, '>Q', 100), ('qcow', 36, '>I', 1)):
+    d = bytearray(open('foreign.' + kind, 'rb').read())
+    struct.pack_into(how, d, at, value)
+    if kind == 'vpc':
+        struct.pack_into(how, d, len(d) - 512 + at, value)
+    open('foreign.%s-%d' % (kind, at), 'wb').write(d)
+open('foreign.parallels', 'wb').write(b'WithoutFreeSpace'.ljust(600, b'\0'))
+open('foreign.cowd', 'wb').write(b'COWD'.ljust(600, b'\0'))
+open('foreign.text', 'wb').write(b'# Disk DescriptorFile\nparentCID=1\nparentFileNameHint="x"\nRW 1 FLAT "x" 0\n')
+P
+for f in header-*; do seed "$f" "$f"; done
+for f in foreign.*-* foreign.parallels foreign.cowd foreign.text; do seed "$f" "${f/./-}"; done
+
+# --- chains ---
 head -c 2048 in >source
 qcow2 -o cluster_size=512 -b base -F raw o 3k
 io o -c 'write -P 3 512 512' -c 'write -z 1k 512'
@@ -140,3 +187,6 @@ for format in vmdk vhdx vdi; do chain foreign-$format $AUTO foreign.$format sour
 chain foreign-no-source $AUTO foreign.vdi
 qemu-img create -q -f vmdk -o subformat=twoGbMaxExtentFlat flat.vmdk 64k
 chain vmdk-descriptor $VMDK flat.vmdk source
+chain vmdk-snapshot $VMDK foreign.text
+chain vmdk-part $VMDK foreign.cowd
+chain vmdk-nothing $VMDK base
