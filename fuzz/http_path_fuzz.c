@@ -106,6 +106,33 @@ static void check_text(const struct http_request *r, struct http_text t)
 		expect(t.s[t.len] == '\0' && t.len <= strlen(r->target));
 }
 
+/* What handlers ask of a query: one answer a name, of its kind and within its bound. */
+static void check_query(const struct http_request *r)
+{
+	struct err e = ERR_INIT;
+	const char *s;
+	uint64_t n;
+	bool yes;
+	if (http_query_string(r, "s", "none", &s, &e) == 0)
+		expect(strcmp(s, "none") == 0 || strlen(s) == http_query(r, "s").len);
+	err_clear(&e);
+	if (http_query_u64(r, "n", 7, 1000, &n, &e) == 0)
+		expect(n <= 1000);
+	err_clear(&e);
+	if (http_query_bool(r, "b", true, &yes, &e) == 0)
+		expect(yes || http_query(r, "b").len > 0);
+}
+
+static void check_params(const struct http_request *r)
+{
+	struct err e = ERR_INIT;
+	const char *s;
+	check_text(r, http_param(r, "id"));
+	check_text(r, http_param(r, "rest"));
+	if (http_param_string(r, "id", &s, &e) == 0)
+		expect(strlen(s) == http_param(r, "id").len);
+}
+
 static void fuzz_target(const char *text)
 {
 	static const struct http_route routes[] = {
@@ -126,9 +153,9 @@ static void fuzz_target(const char *text)
 		}
 		if (route_request(r)) {
 			expect(r->route && r->param_count <= 3);
-			check_text(r, http_param(r, "id"));
-			check_text(r, http_param(r, "rest"));
+			check_params(r);
 		}
+		check_query(r);
 		/* All text fitted what was reserved for it. */
 		expect(!r->arena.failed);
 	}
