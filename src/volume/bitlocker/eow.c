@@ -30,11 +30,16 @@ static int corrupt(struct err *e)
 /* The CRC-32 of all, the four bytes it stands in taken as zero. */
 static bool checked(const uint8_t *p, size_t len, size_t field)
 {
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+	(void)p;
+	return field < len;
+#else
 	static const uint8_t zero[4];
 	uLong c = crc32(0, p, (uInt)field);
 	c = crc32(c, zero, sizeof(zero));
 	c = crc32(c, p + field + 4, (uInt)(len - field - 4));
 	return c == get_le32(p + field);
+#endif
 }
 
 /* 1: read; 0: it does not lie in the volume. */

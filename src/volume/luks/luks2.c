@@ -49,6 +49,9 @@ static const EVP_MD *checksum_of(const uint8_t *name)
 /* The checksum is taken over the whole copy with the checksum's own field zeroed. */
 static bool checksum_right(struct copy *c)
 {
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+	return checksum_of(c->bytes + 72) != NULL;
+#else
 	uint8_t stored[CHECKSUM_MAX], found[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
 	const EVP_MD *md = checksum_of(c->bytes + 72);
@@ -56,6 +59,7 @@ static bool checksum_right(struct copy *c)
 	memset(c->bytes + CHECKSUM_AT, 0, CHECKSUM_MAX);
 	return md && EVP_Digest(c->bytes, c->len, found, &len, md, NULL) == 1 && len <= CHECKSUM_MAX &&
 	       memcmp(stored, found, len) == 0;
+#endif
 }
 
 static bool is_header_size(uint64_t size)
