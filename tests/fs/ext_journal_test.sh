@@ -46,6 +46,12 @@ for csum in '' '-c' '-v 2' ; do
 	done
 done
 
+# Tables of blocks without end, in a fast commit: the replay gives up.
+rm -rf f.img maps; mkdir maps; touch maps/{0..9}; truncate -s 16M f.img
+mke2fs -qF -t ext4 -b 1024 -O ^64bit,^metadata_csum,^extent,^resize_inode,fast_commit -J size=4 -d maps f.img
+"$here/ext-endless-maps" f.img
+like "maps without end" "$("$dump" --ident f.img | grep '^# warning')" 'fast commits of the journal change more than can be held'
+
 if [ "$(id -u)" -ne 0 ] || ! { truncate -s 8M p.img && mke2fs -qF p.img && mount -o loop p.img mnt 2>/dev/null; }; then
 	skip "journals the kernel writes" "no loop mounts here"
 	done_testing

@@ -17,13 +17,18 @@ void ext_fc_free(struct ext_fc *fc)
 	free(fc);
 }
 
+static int too_much(struct err *e)
+{
+	return err_set(e, ERR_LIMIT, module, "the fast commits of the journal change more than can be held in memory");
+}
+
 /* Makes room for one more in a list that may reach max. */
 static int reserve(void *list, size_t size, size_t count, size_t *cap, size_t max, struct err *e)
 {
 	if (count < *cap)
 		return 0;
 	if (count >= max)
-		return err_set(e, ERR_LIMIT, module, "the fast commits of the journal change more than can be held in memory");
+		return too_much(e);
 	size_t more = *cap ? 2 * *cap : 16;
 	void *p = realloc(*(void **)list, more * size);
 	if (!p)
@@ -152,7 +157,7 @@ void ext_fc_run(const struct fc_map *m, uint64_t lblk, uint64_t max, struct ext_
 static int insert(struct ext_fc *fc, struct fc_map *m, size_t i, struct fc_extent x, struct err *e)
 {
 	if (fc->extent_count >= FC_EXTENTS_MAX)
-		return err_set(e, ERR_LIMIT, module, "the fast commits of the journal change more than can be held in memory");
+		return too_much(e);
 	int r = reserve(&m->extents, sizeof(*m->extents), m->count, &m->cap, FC_EXTENTS_MAX, e);
 	if (r < 0)
 		return r;
@@ -209,7 +214,7 @@ static int load(struct ext_fs *x, struct fc_map *m, struct err *e)
 	map.fc = NULL;
 	for (uint64_t lblk = 0; lblk < end && r == 0;) {
 		struct ext_run run;
-		r = ext_map_run(&map, lblk, end - lblk, &run, e);
+		r = x->fc->runs_seen++ < FC_RUNS_MAX ? ext_map_run(&map, lblk, end - lblk, &run, e) : too_much(e);
 		if (r == 0 && run.pblk)
 			r = insert(x->fc, m, m->count, (struct fc_extent){.lblk = lblk, .len = run.len, .pblk = run.pblk}, e);
 		if (r == 0)

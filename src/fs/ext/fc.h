@@ -15,6 +15,7 @@ enum {
 	FC_NAMES_MAX = 1 << 16,
 	FC_MAPS_MAX = 1 << 14,
 	FC_EXTENTS_MAX = 1 << 17,    /* of all maps together */
+	FC_RUNS_MAX = 1 << 19,       /* looked at for them: maps may have tables in common, and holes in them without end */
 };
 
 struct fc_name {
@@ -38,7 +39,7 @@ struct ext_fc {
 	size_t name_count, name_cap;
 	struct fc_map *maps;         /* sorted by inode */
 	size_t map_count, map_cap;
-	size_t extent_count;
+	size_t extent_count, runs_seen;
 };
 
 /* fc.c */

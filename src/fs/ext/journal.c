@@ -107,7 +107,7 @@ static int decode_super(struct journal *j, uint64_t file_blocks, struct err *e)
 	int r = check_features(j, p, e);
 	if (r < 0)
 		return r;
-	if (len > file_blocks || len < BLOCKS_MIN)
+	if (len > file_blocks || len < BLOCKS_MIN || len > JBD_BLOCKS_MAX)
 		return bad_super(e, "its length does not fit its file");
 	j->last = len;
 	if (j->incompat & JBD_INCOMPAT_FAST_COMMIT) {

@@ -36,6 +36,7 @@ enum {
 
 	JBD_FC_BLOCKS = 256,         /* of the fast-commit area where the superblock does not say */
 	JBD_REVOKES_MAX = 4 << 20,
+	JBD_BLOCKS_MAX = 10240000,   /* of a journal that mke2fs makes; its file's map may name a block more than once */
 };
 
 static const uint64_t jbd_overlay_max = (uint64_t)256 << 20;
