@@ -252,7 +252,7 @@ void api_search(struct http_request *req, struct http_response *resp)
 	CLEANUP(buf_free) struct buf query = BUF_INIT(4096);
 	struct session_path at;
 	const char *text;
-	uint64_t limit;
+	uint64_t limit = SEARCH_LIMIT;
 	struct hub_use *use = NULL;
 	struct stream *st = NULL;
 	struct lister *l = NULL;

@@ -52,9 +52,9 @@ static struct secret *find(struct table t, const char *text, uint64_t now)
 	if (strlen(text) != SESSION_SECRET_LEN)
 		return NULL;
 	(void)SHA256((const unsigned char *)text, SESSION_SECRET_LEN, digest);
-	for (unsigned i = 0; i < t.count; i++)
-		if (t.items[i].until > now && CRYPTO_memcmp(t.items[i].digest, digest, sizeof(digest)) == 0)
-			return &t.items[i];
+	for (struct secret *s = t.items; s < t.items + t.count; s++)
+		if (s->until > now && CRYPTO_memcmp(s->digest, digest, sizeof(digest)) == 0)
+			return s;
 	return NULL;
 }
 

@@ -40,12 +40,14 @@ static int zipdir_pack(struct zipdir *d, struct err *e)
 		               ZIPDIR_PACKED_MAX >> 20);
 	}
 	struct zipdir_chunk *fit = realloc(c, sizeof(*c) + n);
-	*(fit ? fit : c) = (struct zipdir_chunk){.packed = n, .raw = d->raw.len};
+	if (fit)
+		c = fit;
+	*c = (struct zipdir_chunk){.packed = n, .raw = d->raw.len};
 	if (d->last)
-		d->last->next = fit ? fit : c;
+		d->last->next = c;
 	else
-		d->first = fit ? fit : c;
-	d->last = fit ? fit : c;
+		d->first = c;
+	d->last = c;
 	d->packed += n;
 	buf_reset(&d->raw);
 	return 0;

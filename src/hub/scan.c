@@ -142,6 +142,7 @@ static int register_point(struct scanning *sc, const struct scan_point *p, bool 
 	if (r == ERR_BACKUP_NOT_FOUND)
 		err_clear(e);
 	else if (r < 0)
+		/* cppcheck-suppress memleak ; CLEANUP frees them */
 		return r;
 	size_t count = p->disk_count;
 	for (size_t i = 0; i < p->disk_count; i++) {

@@ -62,6 +62,7 @@ int repository_open(const char *type, const char *location, struct repository **
 	r->location = tidy(location);
 	r->real = r->location ? real_path(fd, r->location) : NULL;
 	if (!r->location || !r->real)
+		/* cppcheck-suppress memleak ; CLEANUP closes it */
 		return err_no_memory(e, "repository");
 	r->root = fd_steal(&fd);
 	*ret = STEAL(r);

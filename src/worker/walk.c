@@ -87,7 +87,7 @@ static int visit(struct walker *w, struct fs_id id, enum fs_type type, const str
 /* Stats and visits the object the path now names; enters a directory. */
 static int step_into(struct walker *w, struct fs_id id, enum fs_type type, const struct err *broken, struct err *e)
 {
-	struct fs_stat st;
+	struct fs_stat st = {0};
 	struct err why = ERR_INIT;
 	if (broken) {
 		why = *broken;

@@ -106,7 +106,7 @@ static void plain_name(const struct record *n, struct iso_entry *to)
 
 static void joliet_name(const struct record *n, struct iso_entry *to)
 {
-	uint16_t units[ISO_JOLIET_UNITS_MAX];
+	uint16_t units[ISO_JOLIET_UNITS_MAX] = {0};
 	size_t count = 0;
 	for (; count < n->name_len / 2; count++) {
 		units[count] = get_be16(n->name + 2 * count);

@@ -64,7 +64,8 @@ static void joliet_label(const uint8_t *p, char *label)
 		if (units[i] == 0)
 			units[i] = ' ';
 	}
-	size_t len = trimmed(text, text_from_utf16(units, JOLIET_LABEL_UNITS, text));
+	size_t len = text_from_utf16(units, JOLIET_LABEL_UNITS, text);
+	len = trimmed(text, len);
 	text[len] = '\0';
 	bool cut = len == JOLIET_LABEL_UNITS && strlen(label) > len && strncasecmp(text, label, len) == 0;
 	if (len > 0 && !cut)

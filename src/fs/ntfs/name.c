@@ -60,6 +60,7 @@ int ntfs_upcase_load(struct ntfs *ntfs, struct err *e)
 	} else {
 		int r = without_table(ntfs, e);
 		if (r < 0)
+			/* cppcheck-suppress memleak ; CLEANUP frees the table */
 			return r;
 		for (unsigned i = 0; i < NTFS_UPCASE_UNITS; i++)
 			table[i] = (uint16_t)i;

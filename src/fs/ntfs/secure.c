@@ -78,7 +78,7 @@ static int place_by_index(struct ntfs_inode *secure, uint32_t id, uint64_t *ret_
 	if (r < 0)
 		return r;
 	CLEANUP(free_ptr) uint8_t *block = malloc(ix.block_size);
-	struct ntfs_entry en;
+	struct ntfs_entry en = {0};
 	if (!block)
 		r = err_no_memory(e, "ntfs");
 	else

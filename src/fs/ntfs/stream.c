@@ -59,7 +59,7 @@ int ntfs_stream_open(struct ntfs_inode *ino, uint32_t type, const uint8_t *name,
 static unsigned ascii_units(const char *s, uint8_t to[2 * 32])
 {
 	unsigned n = 0;
-	for (; s[n] && n < 32; n++)
+	for (; n < 32 && s[n]; n++)
 		put_le16(to + 2 * n, (uint8_t)s[n]);
 	return n;
 }

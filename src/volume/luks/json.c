@@ -67,7 +67,9 @@ static struct luks_json value_at(const char *p, size_t len, size_t at)
 		return (struct luks_json){0};
 	size_t end = p[at] == '"' ? skip_string(p, len, at)
 	             : p[at] == '{' || p[at] == '[' ? skip_nested(p, len, at) : skip_word(p, len, at);
-	return end == 0 ? (struct luks_json){0} : (struct luks_json){.p = p + at, .len = end - at};
+	if (end == 0)
+		return (struct luks_json){0};
+	return (struct luks_json){.p = p + at, .len = end - at};
 }
 
 struct luks_json luks_json_parse(const char *text, size_t len)

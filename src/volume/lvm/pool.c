@@ -24,7 +24,7 @@ int lvm_thin_open(struct lvm_vg *vg, const struct lvm_segment *s, unsigned depth
 	uint32_t node = pool ? first_segment(vg, pool) : 0;
 	if (!node || device < 0 || device > THIN_DEVICE_MAX)
 		return err_set(e, ERR_VOLUME_CORRUPT, "lvm", "the metadata names no pool for a thin volume");
-	struct blk *metadata, *data, *external = NULL;
+	struct blk *metadata = NULL, *data = NULL, *external = NULL;
 	int r = lvm_lv_blk_named(vg, lvm_string(&vg->tree, node, "metadata"), depth, &metadata, e);
 	if (r == 0)
 		r = lvm_lv_blk_named(vg, lvm_string(&vg->tree, node, "pool"), depth, &data, e);
@@ -36,7 +36,7 @@ int lvm_thin_open(struct lvm_vg *vg, const struct lvm_segment *s, unsigned depth
 
 int lvm_snapshot_open(struct lvm_vg *vg, const struct lvm_segment *s, unsigned depth, struct blk **ret, struct err *e)
 {
-	struct blk *origin, *store;
+	struct blk *origin = NULL, *store = NULL;
 	int r = lvm_lv_blk_named(vg, text_of(vg, s, "origin"), depth, &origin, e);
 	if (r == 0)
 		r = lvm_lv_blk_named(vg, text_of(vg, s, "cow_store"), depth, &store, e);

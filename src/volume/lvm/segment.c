@@ -80,10 +80,8 @@ static int open_striped(struct lvm_vg *vg, struct lvm_lv *lv, const struct lvm_s
 {
 	struct lvm_area areas[LVM_AREAS_OF_SEGMENT_MAX];
 	int n = read_areas(vg, lv, s, "stripes", areas, e);
-	if (n < 0)
-		return n;
-	if (n == 1)
-		return open_area(vg, &areas[0], s->size, depth, ret, ret_off, e);
+	if (n <= 1)
+		return n < 0 ? n : open_area(vg, &areas[0], s->size, depth, ret, ret_off, e);
 	int64_t chunk = lvm_number(&vg->tree, s->node, "stripe_size", 0);
 	if (s->extents % (unsigned)n != 0 || chunk <= 0 || chunk > RAID_CHUNK_MAX / LVM_SECTOR)
 		return corrupt(e, lv, "stripes of impossible size");
