@@ -53,4 +53,29 @@ for n in 5 60; do
 	xfs_io -x -c 'shutdown -f' "$tmp/mnt"; umount "$tmp/mnt"
 	seed xfs-log/dirty$n 64
 done
+# Removed, moved, shared and emptied after a clean end: intents, buffers taken back.
+image 20M -d agcount=1 -b size=1024 -i size=512 -m rmapbt=1,reflink=1
+mount -o loop,nouuid "$tmp/img" "$tmp/mnt"; fill "$tmp/mnt" 24; umount "$tmp/mnt"
+mount -o loop,nouuid "$tmp/img" "$tmp/mnt"
+(
+	cd "$tmp/mnt"
+	rm big/1? long; mv big/20 moved; cp --reflink=always extents shared; truncate -s 9000 extents
+	setfattr -x user.large extents; setfattr -n user.more -v x extents; rm -r big; mkdir new; : >new/file
+	for i in {1..5}; do xfs_io -f -c 'pwrite -q 0 1k' -c fsync "new/$i"; done
+	xfs_io -c 'fpunch 2048 1024' -c fsync shared; rm new/[2-4]
+)
+xfs_io -x -c 'shutdown -f' "$tmp/mnt"; umount "$tmp/mnt"; seed xfs-log/removed 64
+# Many extents and attributes; the first superblock is lost.
+image 32M -d agcount=2 -b size=1024 -i size=512
+mount -o loop,nouuid "$tmp/img" "$tmp/mnt"
+python3 - "$tmp/mnt" <<'P'
+import os, sys
+with open(sys.argv[1] + '/extents', 'wb') as f:
+    for i in range(60):
+        f.seek(i * 4096)
+        f.write(b'e')
+for i in range(30):
+    os.setxattr(sys.argv[1] + '/extents', b'user.%03d' % i, b'v' * 90)
+P
+umount "$tmp/mnt"; dd if=/dev/zero of="$tmp/img" bs=512 count=1 conv=notrunc status=none; seed xfs/copy-of-superblock 64
 rm -f "$out"/xfs*/*.tmp; ls -l "$out"/xfs "$out"/xfs-log
