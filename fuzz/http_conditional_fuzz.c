@@ -1,42 +1,16 @@
 /* http: what a client asks of a file by headers: If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, Range.
  *
  * Input: a byte for the file's size (255: the largest), a byte of flags (enum), then the headers, one a line: "Range: bytes=0-1". */
-#include "http/internal.h"
+#include "headers.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
 	NO_ETAG = 1, WEAK = 2, NO_DATE = 4, HEAD = 8,
 	MODIFIED = 784111777,              /* Sun, 06 Nov 1994 08:49:37 GMT */
-	LINES_MAX = 16,
 };
-
-static struct {
-	char *line[LINES_MAX];
-	unsigned count;
-} sent;
-
-/* In place of libmicrohttpd's: the headers are the input's. */
-const char *MHD_lookup_connection_value(struct MHD_Connection *connection, enum MHD_ValueKind kind, const char *key)
-{
-	(void)connection;
-	(void)kind;
-	size_t len = strlen(key);
-	for (unsigned i = 0; i < sent.count; i++)
-		if (strncasecmp(sent.line[i], key, len) == 0 && sent.line[i][len] == ':')
-			return sent.line[i] + len + 1 + strspn(sent.line[i] + len + 1, " \t");
-	return NULL;
-}
-
-static void split_lines(char *text)
-{
-	sent.count = 0;
-	for (char *save, *line = strtok_r(text, "\n", &save); line && sent.count < LINES_MAX; line = strtok_r(NULL, "\n", &save))
-		sent.line[sent.count++] = line;
-}
 
 static void expect(bool ok)
 {
