@@ -31,7 +31,8 @@ enum {
 	NTFS_BLOCK_MIN = 512,            /* an index block */
 	NTFS_BLOCK_MAX = 64 << 10,
 	NTFS_STRIDE = 512,               /* bytes one entry of an update sequence protects, whatever the sector */
-	NTFS_WINDOW = 64 << 10,          /* bytes of the MFT read at once */
+	NTFS_WINDOW = 64 << 10,          /* bytes of the MFT read at once … */
+	NTFS_PIECE = 4 << 10,            /* … or for one record, which lies within */
 	NTFS_WINDOWS = 8,                /* such pieces kept */
 	NTFS_DIRS = 8,                   /* directories kept open */
 	NTFS_LIST_MAX = 256 << 10,       /* bytes of an attribute list: Windows' own limit */
@@ -414,6 +415,7 @@ struct ntfs_window {
 	uint64_t index;                  /* which piece of the MFT */
 	uint64_t used_at;                /* tick of the last use; 0: empty */
 	uint8_t *data;                   /* owned, NTFS_WINDOW bytes, or NULL */
+	size_t from, to;                 /* bytes of it that were read */
 	uint8_t state[NTFS_WINDOW / NTFS_RECORD_MIN];   /* of each record: 0 untouched, 1 checked, 2 bad */
 };
 
@@ -422,6 +424,7 @@ struct ntfs {
 	struct ntfs_boot boot;
 	struct ntfs_stream mft;
 	struct ntfs_window window[NTFS_WINDOWS];
+	uint64_t last_window;            /* index of the one read last */
 	uint64_t tick;
 	unsigned mirror_used;            /* bit n: record n came from $MFTMirr, said once */
 	uint16_t *upcase;                /* owned, NTFS_UPCASE_UNITS entries; NULL until needed */

@@ -43,15 +43,14 @@ static int decode_header(const struct ntfs *ntfs, const uint8_t *p, uint64_t no,
 	return 0;
 }
 
+/* The window with that number, or the one to put it into: the least recently used, emptied. */
 static struct ntfs_window *window_of(struct ntfs *ntfs, uint64_t index, struct err *e)
 {
 	struct ntfs_window *oldest = &ntfs->window[0];
 	for (unsigned i = 0; i < NTFS_WINDOWS; i++) {
 		struct ntfs_window *w = &ntfs->window[i];
-		if (w->used_at && w->index == index) {
-			w->used_at = ++ntfs->tick;
+		if (w->used_at && w->index == index)
 			return w;
-		}
 		if (w->used_at < oldest->used_at)
 			oldest = w;
 	}
@@ -61,23 +60,50 @@ static struct ntfs_window *window_of(struct ntfs *ntfs, uint64_t index, struct e
 		err_no_memory(e, "ntfs");
 		return NULL;
 	}
-	uint64_t off = index * NTFS_WINDOW;
-	size_t len = (size_t)min_u64(NTFS_WINDOW, ntfs->mft.size - off);
-	if (ntfs_stream_read(&ntfs->mft, off, w->data, len, e) < 0)
-		return NULL;
-	/* What is behind the end of the MFT is never asked for. */
-	memset(w->state, RECORD_UNTOUCHED, sizeof(w->state));
 	w->index = index;
-	w->used_at = ++ntfs->tick;
+	w->from = w->to = 0;
 	return w;
+}
+
+/* Whoever wants one record may want no other: only the piece around it is read first. The rest comes with the next one, or at once where
+ * the window before it was read last, as in a listing. What is behind the end of the MFT is never asked for. */
+static int window_fill(struct ntfs *ntfs, struct ntfs_window *w, size_t off, struct err *e)
+{
+	size_t from = 0, to = NTFS_WINDOW;
+	if (w->to == 0 && w->index != ntfs->last_window + 1) {
+		from = off / NTFS_PIECE * NTFS_PIECE;
+		to = from + NTFS_PIECE;
+	}
+	uint64_t at = w->index * NTFS_WINDOW;
+	to = (size_t)min_u64(to, ntfs->mft.size - at);
+	w->used_at = 0;
+	if (ntfs_stream_read(&ntfs->mft, at + from, w->data + from, to - from, e) < 0)
+		return e->code;
+	memset(w->state, RECORD_UNTOUCHED, sizeof(w->state));
+	w->from = from;
+	w->to = to;
+	ntfs->last_window = w->index;
+	return 0;
+}
+
+/* Where record `off` bytes into a window is. */
+static uint8_t *window_record(struct ntfs *ntfs, struct ntfs_window *w, size_t off, struct err *e)
+{
+	bool there = off >= w->from && off + ntfs->boot.record_size <= w->to;
+	if (!there && window_fill(ntfs, w, off, e) < 0)
+		return NULL;
+	w->used_at = ++ntfs->tick;
+	return w->data + off;
 }
 
 /* The record as it lies in the MFT, fixups undone. */
 static int read_main(struct ntfs *ntfs, uint64_t no, uint8_t *buf, struct err *e)
 {
 	size_t size = ntfs->boot.record_size, per_window = NTFS_WINDOW / size;
+	size_t slot = (size_t)(no % per_window);
 	struct ntfs_window *w = window_of(ntfs, no / per_window, e);
-	if (!w) {
+	uint8_t *p = w ? window_record(ntfs, w, slot * size, e) : NULL;
+	if (!p) {
 		/* One unreadable cluster must not take the record's neighbours with it. */
 		if (e->code == ERR_NO_MEMORY)
 			return e->code;
@@ -85,8 +111,6 @@ static int read_main(struct ntfs *ntfs, uint64_t no, uint8_t *buf, struct err *e
 		int r = ntfs_stream_read(&ntfs->mft, no * size, buf, size, e);
 		return r < 0 ? r : ntfs_fixup(buf, size, "FILE", "MFT record", no, e);
 	}
-	size_t slot = (size_t)(no % per_window);
-	uint8_t *p = w->data + slot * size;
 	if (w->state[slot] != RECORD_CHECKED) {
 		int r = ntfs_fixup(p, size, "FILE", "MFT record", no, e);
 		w->state[slot] = r < 0 ? RECORD_BAD : RECORD_CHECKED;
