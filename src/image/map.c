@@ -68,11 +68,33 @@ bool map_sweep_narrow(struct map_sweep *s)
 
 /* --- cache ---------------------------------------------------------------------------------------- */
 
-static struct map_slot **bucket(struct map_cache *c, uint64_t index)
+static struct map_slot **bucket(const struct map_cache *c, uint64_t index)
 {
-	return &c->buckets[index * UINT64_C(0x9e3779b97f4a7c15) >> 51];
+	return &c->buckets[index * UINT64_C(0x9e3779b97f4a7c15) >> (64 - c->bucket_bits)];
 }
-_Static_assert(MAP_BUCKETS == 1 << (64 - 51), "the hash takes the top bits");
+
+static void put(struct map_cache *c, struct map_slot *s)
+{
+	struct map_slot **at = bucket(c, s->index);
+	s->chain = *at;
+	*at = s;
+}
+
+/* One bucket a slot, about. Most chains are looked at in a few places only. */
+static void grow(struct map_cache *c)
+{
+	unsigned bits = c->buckets ? c->bucket_bits + 2 : MAP_BUCKET_BITS_FIRST;
+	if (bits > MAP_BUCKET_BITS_MAX || (c->buckets && c->count < (size_t)1 << c->bucket_bits))
+		return;
+	struct map_slot **more = calloc((size_t)1 << bits, sizeof(*more));
+	if (!more)
+		return; /* longer ways in those there are */
+	free(c->buckets);
+	c->buckets = more;
+	c->bucket_bits = bits;
+	for (struct map_slot *s = c->newest; s; s = s->older)
+		put(c, s);
+}
 
 static size_t slot_bytes(const struct map_slot *s)
 {
@@ -102,6 +124,7 @@ static void drop_oldest(struct map_cache *c)
 	*at = s->chain;
 	lru_unlink(c, s);
 	c->bytes -= slot_bytes(s);
+	c->count--;
 	free(s);
 }
 
@@ -109,7 +132,7 @@ struct map_slot *map_cache_find(struct map_cache *c, uint64_t index)
 {
 	if (c->newest && c->newest->index == index)
 		return c->newest;
-	struct map_slot *s = *bucket(c, index);
+	struct map_slot *s = c->buckets ? *bucket(c, index) : NULL;
 	while (s && s->index != index)
 		s = s->chain;
 	if (s) {
@@ -136,7 +159,8 @@ struct map_slot *map_cache_add(struct map_cache *c, uint64_t index, const struct
 	unsigned runs = 1;
 	for (unsigned i = 1; i < count; i++)
 		runs += !map_cells_continue(s, i);
-	struct map_slot *slot = malloc(sizeof(*slot) + runs * sizeof(slot->runs[0]));
+	grow(c);
+	struct map_slot *slot = c->buckets ? malloc(sizeof(*slot) + runs * sizeof(slot->runs[0])) : NULL;
 	if (!slot)
 		return NULL;
 	slot->index = index;
@@ -150,10 +174,10 @@ struct map_slot *map_cache_add(struct map_cache *c, uint64_t index, const struct
 	}
 	while (c->oldest && c->bytes + slot_bytes(slot) > MAP_CACHE_BYTES)
 		drop_oldest(c);
-	slot->chain = *bucket(c, index);
-	*bucket(c, index) = slot;
+	put(c, slot);
 	lru_push(c, slot);
 	c->bytes += slot_bytes(slot);
+	c->count++;
 	return slot;
 }
 
@@ -161,6 +185,8 @@ void map_cache_clear(struct map_cache *c)
 {
 	while (c->oldest)
 		drop_oldest(c);
+	free(c->buckets);
+	c->buckets = NULL;
 }
 
 unsigned map_slot_run(const struct map_slot *slot, unsigned granule)

@@ -17,7 +17,8 @@ enum {
 	MAP_SLOT_GRANULE_BITS_MAX = 9,
 	MAP_SLOT_GRANULES_MAX = 1 << MAP_SLOT_GRANULE_BITS_MAX,
 	MAP_CACHE_BYTES = 8 << 20,                 /* of runs, of a chain */
-	MAP_BUCKETS = 8192,
+	MAP_BUCKET_BITS_FIRST = 8,                 /* log2 of the hash buckets; more as there are more slots */
+	MAP_BUCKET_BITS_MAX = 16,
 };
 
 /* What a cell or run is. From MAP_BAD on: damage, told when somebody reads it; `host` is the value found. */
@@ -84,7 +85,9 @@ struct map_slot {
 };
 
 struct map_cache {
-	struct map_slot *buckets[MAP_BUCKETS];
+	struct map_slot **buckets;         /* owned; NULL until there is a slot */
+	unsigned bucket_bits;
+	size_t count;
 	struct map_slot *newest, *oldest;
 	size_t bytes;
 };

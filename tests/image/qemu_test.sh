@@ -227,6 +227,11 @@ else
 	skip "how many reads" "no strace here"
 fi
 
+# A map that grows: 1,200 stretches of 512 granules, far more than a chain begins with.
+qemu-img create -q -f qcow2 -o cluster_size=512 many.qcow2 300M
+for i in $(seq 0 39); do echo "write -q -P $((i + 1)) $((i * 7864320)) 70000"; done | qemu-io many.qcow2 >/dev/null
+same 'a map of 1,200 stretches' many.qcow2
+
 # Damage of an older layer is of no concern to what newer ones have.
 noise $((2 << 20)) >old.raw
 qemu-img convert -q -f raw -O qcow2 old.raw old.qcow2
