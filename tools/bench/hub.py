@@ -5,7 +5,9 @@ import signal
 import subprocess
 import time
 
-from measure import BenchError, children_of, memory
+from measure import BenchError, children_of, lives_below, memory
+
+ENDING = 60                                              # seconds that workers get to end; a bound on a failure
 
 
 class Hub:
@@ -103,14 +105,16 @@ class Hub:
         return self.ask("POST", "/restore/mount", {"backup_id": backup, "disk_index": 0})["mount_id"]
 
     def unmount(self, *mounts):
-        """And waits for the workers: the next run's figures should not have the end of this one's in them."""
+        """And waits until the workers have ended: the next run's figures should not have the end of this one's in them. They are noted
+        before: the list of children may pass over one while another leaves it."""
+        ending = set(self.workers())
         for mount in mounts:
             self.call("DELETE", f"/restore/{mount}")
-        for _ in range(4000):
-            if not self.workers():
-                return
-            time.sleep(0.005)
-        raise BenchError("workers stay after their mounts were closed")
+        until = time.monotonic() + ENDING
+        while ending := {pid for pid in ending.union(self.workers()) if lives_below(pid, self.pid)}:
+            if time.monotonic() > until:
+                raise BenchError(f"processes {sorted(ending)} of the hub stay after their mounts were closed")
+            time.sleep(0.002)
 
     def url(self, mount, what, path, **query):
         more = "".join(f"&{k}={v}" for k, v in query.items())

@@ -47,6 +47,14 @@ def children_of(pid):
     return found
 
 
+def lives_below(pid, parent):
+    """Whether pid is a child of parent that has not ended. A zombie has: what it held was given back before."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", errors="replace") as f:
+        state, ppid = f.read().rpartition(")")[2].split()[:2]
+        return state not in "ZX" and int(ppid) == parent
+    return False
+
+
 def memory(pid, what="VmHWM"):
     """KiB: VmHWM (peak resident), VmRSS, or Pss (shared pages divided among those who share them)."""
     path = f"/proc/{pid}/" + ("smaps_rollup" if what == "Pss" else "status")
