@@ -1,19 +1,24 @@
 /* For tests only: opens an image with everything in it and reads it, again and again, while the n-th allocation fails:
  *
- *	memory-torture IMAGE…            the disks of one machine
+ *	memory-torture IMAGE…                the disks of one machine
+ *	memory-torture -k SECRET IMAGE       an encrypted disk: the LUKS passphrase, or BitLocker's start-up key, is in that file
  *
  * for n = 1, 2, … until a reading needs no n allocations (past DENSE in growing steps). Each reading has to say that memory
  * ran out, or see what the undisturbed one saw; and give back all it took. The linker leads the allocations of our own
- * code here (--wrap); those inside other libraries are theirs. */
+ * code here (--wrap), and OpenSSL asks for its own here; those inside other libraries are theirs. */
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "blk/cache.h"
 #include "fs/fs.h"
 #include "image/image.h"
+#include "keys/keys.h"
+#include "volume/bitlocker/bitlocker.h"
 #include "volume/volume.h"
+#include "wire/keyhelper.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +32,7 @@ enum {
 	FILE_BYTES_MAX = 200 << 10,
 	CACHE_BYTES = 1 << 20,
 	OTHERS_MAX = 16,
+	STRETCH_ALLOCATIONS = 6,
 };
 
 /* --- the allocator -------------------------------------------------------------------------------- */
@@ -144,12 +150,35 @@ int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...)
 	return n;
 }
 
+/* What OpenSSL takes it may keep. */
+static void *openssl_malloc(size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return refuse() ? NULL : __real_malloc(n);
+}
+
+static void *openssl_realloc(void *p, size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return refuse() ? NULL : __real_realloc(p, n);
+}
+
+static void openssl_free(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	__real_free(p);
+}
+
 /* --- one reading ---------------------------------------------------------------------------------- */
 
 struct seen {
 	uint64_t hash;               /* FNV-1a over what was found */
 	uint64_t errors;             /* over what was said to be wrong */
 	unsigned entries, depth, said;
+	int unlocking;               /* how that ended: an error code */
 	struct fs *fs;
 };
 
@@ -336,6 +365,82 @@ enum { DISKS_MAX = 8 };
 static int fds[DISKS_MAX];
 static unsigned disk_count;
 
+/* --- encrypted disks ------------------------------------------------------------------------------ */
+
+static uint8_t secret_bytes[KEYHELPER_SECRET_MAX];
+static struct keys_secret secret;
+/* LUKS' is found once: that is libcryptsetup's work. */
+static uint8_t luks_key[KEYS_MASTER_MAX];
+static size_t luks_key_len;
+
+/* The key of the data, from the header at the start of the disk, and what is inside. */
+static int unlock(struct volume_set *set, unsigned number, struct err *e)
+{
+	struct volume_range areas[VOLUME_KEY_AREAS_MAX];
+	uint8_t key[KEYS_MASTER_MAX];
+	size_t len = 0;
+	int r = volume_set_key_areas(set, number, areas, e);
+	if (r >= 0)
+		r = keys_bitlocker(fds[0], &secret, key, &len, e);
+	if (r < 0)
+		return r;
+	return r > 0 ? volume_set_unlock(set, number, key, len, e) : volume_set_unlock(set, number, luks_key, luks_key_len, e);
+}
+
+static void unlock_all(struct seen *s, struct volume_set *set)
+{
+	for (unsigned i = 0; secret.len > 0 && i < set->count; i++) {
+		struct err e = ERR_INIT;
+		if (!set->volumes[i].locked || unlock(set, set->volumes[i].number, &e) >= 0)
+			continue;
+		s->unlocking = e.code;
+		say_error(s, &e);
+	}
+}
+
+/* The slow hash under a password takes memory in some of its million rounds; what fails early shows all there is. OpenSSL gets over
+ * some failures by itself, and then it takes its time. */
+static bool stretch_survives(void)
+{
+	static const uint8_t initial[32] = "initial", salt[16] = "salt";
+	uint8_t want[32], got[32];
+	for (uint64_t n = 0; n <= STRETCH_ALLOCATIONS; n++) {
+		struct err e = ERR_INIT;
+		taken = 0;
+		fail_at = n;
+		failed = false;
+		counting = true;
+		int r = bitlocker_stretch(initial, salt, n == 0 ? want : got, &e);
+		counting = false;
+		if (r < 0 ? r != ERR_NO_MEMORY : n > 0 && memcmp(want, got, sizeof(want)) != 0) {
+			printf("allocation %" PRIu64 " failed: the slow hash says %s\n", n, r < 0 ? e.msg : "something else");
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool take_secret(const char *path)
+{
+	struct err e = ERR_INIT;
+	FILE *f = fopen(path, "re");
+	secret = (struct keys_secret){.kind = KEYHELPER_FILE, .bytes = secret_bytes};
+	secret.len = f ? fread(secret_bytes, 1, sizeof(secret_bytes), f) : 0;
+	if (f)
+		(void)fclose(f);
+	keys_warm_up();
+	uint8_t key[KEYS_MASTER_MAX];
+	size_t len;
+	int r = keys_bitlocker(fds[0], &secret, key, &len, &e);
+	if (r == 0)
+		r = keys_luks(fds[0], &secret, luks_key, &luks_key_len, &e);
+	if (r < 0)
+		printf("no key: %s\n", e.msg);
+	return r >= 0 && (luks_key_len > 0 || stretch_survives());
+}
+
+/* --- again and again ------------------------------------------------------------------------------ */
+
 static struct seen read_all(void)
 {
 	struct seen s = {.hash = 14695981039346656037u, .errors = 14695981039346656037u};
@@ -349,6 +454,8 @@ static struct seen read_all(void)
 		r = volume_discover(disks, disk_count, probe, NULL, &set, &e);
 	if (r < 0)
 		say_error(&s, &e);
+	if (set)
+		unlock_all(&s, set);
 	for (unsigned i = 0; set && i < set->warning_count; i++)
 		say(&s, set->warnings[i]);
 	for (unsigned i = 0; set && i < set->count; i++)
@@ -379,19 +486,25 @@ static bool check(const struct seen *want, const struct seen *got, uint64_t n)
 	bool silent = got->errors == want->errors && got->hash != want->hash;
 	if (silent)
 		printf("allocation %" PRIu64 " failed, and something is missing without a word\n", n);
-	return live == 0 && !silent;
+	bool misnamed = got->unlocking != 0 && got->unlocking != ERR_NO_MEMORY;
+	if (misnamed)
+		printf("allocation %" PRIu64 " failed, and unlocking says %s\n", n, err_code_name(got->unlocking));
+	return live == 0 && !silent && !misnamed;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc < 2 || argc - 1 > DISKS_MAX)
+	int first = argc > 3 && strcmp(argv[1], "-k") == 0 ? 3 : 1;
+	if (argc <= first || argc - first > DISKS_MAX || CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1)
 		return 2;
-	for (int i = 1; i < argc; i++) {
+	for (int i = first; i < argc; i++) {
 		int fd = open(argv[i], O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			return 2;
 		fds[disk_count++] = fd;
 	}
+	if (first > 1 && !take_secret(argv[2]))
+		return 2;
 	/* The first reading may allocate once for all; the second is what the others are held against. */
 	(void)measured(0);
 	struct seen want = measured(0);
@@ -408,5 +521,5 @@ int main(int argc, char **argv)
 	       all, harmed);
 	while (disk_count > 0)
 		(void)close(fds[--disk_count]);
-	return harmed > 0 || want.entries == 0;
+	return harmed > 0 || want.entries == 0 || want.unlocking != 0;
 }

@@ -46,6 +46,11 @@ if have "volume managers" mke2fs python3; then
 	survives "md" md-*.raw
 	survives "md, degraded" md-0.raw md-2.raw
 	survives "LDM" ldm-*.raw
+	for image in bl-*.raw; do survives "BitLocker, unlocked, ${image#bl-}" -k bl.bek "$image"; done
+fi
+if have "LUKS" mke2fs cryptsetup; then
+	"$SENDENSE_SRC/tests/load/make-vault" . "$SENDENSE_BUILD/tests/volume/encryptsectors" --pbkdf pbkdf2 --pbkdf-force-iterations 1000
+	survives "LUKS, unlocked" -k secret vault.raw
 fi
 if have "XFS" mkfs.xfs; then
 	truncate -s 320M xfs.raw

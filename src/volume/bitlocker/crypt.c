@@ -270,15 +270,16 @@ static int set_keys(struct crypt *c, const uint8_t *key, size_t len, struct err 
 	size_t one = elephant || c->xts ? len / 2 : len;
 	if (c->xts && CRYPTO_memcmp(key, key + one, one) == 0)
 		return err_set(e, ERR_KEY_WRONG, "bitlocker", "this is no key of an XTS cipher");
+	/* No context fails for what the key is. */
 	if (c->xts) {
 		c->data = make_ctx(one == 16 ? EVP_aes_128_xts() : EVP_aes_256_xts(), key, false);
-		return c->data ? 0 : failed(e);
+		return c->data ? 0 : err_no_memory(e, "bitlocker");
 	}
 	const EVP_CIPHER *ecb = one == 16 ? EVP_aes_128_ecb() : EVP_aes_256_ecb();
 	c->data = make_ctx(one == 16 ? EVP_aes_128_cbc() : EVP_aes_256_cbc(), key, false);
 	c->iv = make_ctx(ecb, key, true);
 	c->tweak = elephant ? make_ctx(ecb, key + one, true) : NULL;
-	return c->data && c->iv && (c->tweak || !elephant) ? 0 : failed(e);
+	return c->data && c->iv && (c->tweak || !elephant) ? 0 : err_no_memory(e, "bitlocker");
 }
 
 static int prepare(struct crypt *c, const uint8_t *key, size_t len, struct err *e)

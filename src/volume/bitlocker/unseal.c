@@ -150,5 +150,5 @@ int bitlocker_stretch(const uint8_t initial[32], const uint8_t salt[16], uint8_t
 	memcpy(ret, state, 32);
 	OPENSSL_cleanse(state, sizeof(state));
 	EVP_MD_CTX_free(c);
-	return ok ? 0 : err_set(e, ERR_INTERNAL, "bitlocker", "the hash failed");
+	return ok ? 0 : err_no_memory(e, "bitlocker");
 }

@@ -166,7 +166,8 @@ static int set_keys(struct crypt *c, const struct cipher *cipher, const uint8_t 
 			c->essiv = make_ctx(EVP_aes_256_ecb(), hash, true);
 		OPENSSL_cleanse(hash, sizeof(hash));
 	}
-	return c->data && (c->essiv || cipher->iv != IV_ESSIV) ? 0 : failed(e);
+	/* Nothing of it fails for what the key is. */
+	return c->data && (c->essiv || cipher->iv != IV_ESSIV) ? 0 : err_no_memory(e, "luks");
 }
 
 int luks_crypt_open(struct blk *container, const struct luks_header *h, const uint8_t *key, size_t key_len,
