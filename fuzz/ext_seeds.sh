@@ -181,6 +181,9 @@ with open('spread', 'r+b') as f:
     sync('spread')
     f.truncate(5000)
     sync('spread')
+os.link('made/inside', 'made/third'); sync('made/third')
+os.unlink('made/third'); os.chmod('made/inside', 0o600); sync('made/inside')
+os.rename('made/inside', 'made/other'); sync('made/other')
 os.chmod('file', 0o600); sync('file', True)
 P
 }
