@@ -72,6 +72,8 @@ for options in '' '-c 1024' '-c 512'; do
 	ok 'the image is untouched' cmp "$img" "$tmp/copy"
 	log "${options:-plain}: version 2.0" --version 2 --half 1
 	reads_as "${options:-plain}: version 2.0, half written" "$after"
+	log "${options:-plain}: records of other kinds" --also
+	reads_as "${options:-plain}: records of other kinds" "$after"
 	log "${options:-plain}: no end" --abort
 	reads_as "${options:-plain}: a transaction without an end" "$before"
 done
