@@ -93,6 +93,23 @@ static int cat(const struct volume_set *s, const char *name)
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
+static int volumes(struct blk **disks, unsigned n, const char *name)
+{
+	struct err e = ERR_INIT;
+	struct volume_set *s = NULL;
+	if (volume_discover(disks, n, NULL, NULL, &s, &e) < 0) {
+		(void)fprintf(stderr, "voldump: %s\n", e.msg);
+		return 1;
+	}
+	int status = name ? cat(s, name) : 0;
+	for (unsigned i = 0; !name && i < s->count; i++)
+		print(&s->volumes[i]);
+	for (unsigned i = 0; !name && i < s->warning_count; i++)
+		printf("warning=%s\n", s->warnings[i]);
+	volume_set_free(s);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct blk *disks[VOLUME_DISKS_MAX];
@@ -106,20 +123,7 @@ int main(int argc, char **argv)
 	}
 	if (n == 0)
 		return 2;
-	if (whole)
-		return ident(disks[0]);
-	struct err e = ERR_INIT;
-	struct volume_set *s = NULL;
-	if (volume_discover(disks, n, NULL, NULL, &s, &e) < 0) {
-		(void)fprintf(stderr, "voldump: %s\n", e.msg);
-		return 1;
-	}
-	int status = name ? cat(s, name) : 0;
-	for (unsigned i = 0; !name && i < s->count; i++)
-		print(&s->volumes[i]);
-	for (unsigned i = 0; !name && i < s->warning_count; i++)
-		printf("warning=%s\n", s->warnings[i]);
-	volume_set_free(s);
+	int status = whole ? ident(disks[0]) : volumes(disks, n, name);
 	for (unsigned i = 0; i < n; i++)
 		blk_unref(disks[i]);
 	return status;
