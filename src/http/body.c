@@ -1,5 +1,6 @@
 #include "http/internal.h"
 
+#include "base/bytes.h"
 #include "base/clock.h"
 
 #include <assert.h>
@@ -43,6 +44,14 @@ static ssize_t read_end(struct http_request *r, char *to)
 	return 1;
 }
 
+/* A network thread serves its connections in turn: what waits behind sixty downloads waits for a piece of each. */
+static size_t piece_max(struct http_server *s)
+{
+	size_t of_a_thread = atomic_load_explicit(&s->streams, memory_order_relaxed) / s->config.threads + 1;
+	size_t share = STREAM_ROUND / of_a_thread;
+	return share < STREAM_PIECE_MIN ? STREAM_PIECE_MIN : share > STREAM_BLOCK ? STREAM_BLOCK : share;
+}
+
 static ssize_t read_body(void *cls, uint64_t pos, char *to, size_t max)
 {
 	struct http_request *r = cls;
@@ -54,6 +63,7 @@ static ssize_t read_body(void *cls, uint64_t pos, char *to, size_t max)
 	if (resp->held)
 		return read_end(r, to);
 
+	max = min_size(max, piece_max(r->server));
 	if (known && max > resp->length - resp->sent)
 		max = (size_t)(resp->length - resp->sent);
 	ssize_t n = resp->ops->read(resp->arg, to, max);
@@ -150,6 +160,10 @@ enum MHD_Result response_queue(struct http_request *r)
 	for (unsigned i = 0; ok && i < resp->header_count; i++)
 		ok = MHD_add_response_header(m, resp->headers[i].name, resp->headers[i].value) == MHD_YES;
 	atomic_store(&r->stage, STAGE_SENDING);
+	/* Until the request completes, whatever becomes of it. */
+	r->streams = resp->kind == BODY_STREAM;
+	if (r->streams)
+		atomic_fetch_add_explicit(&r->server->streams, 1, memory_order_relaxed);
 	if (ok)
 		ok = MHD_queue_response(r->mhd, resp->status, m) == MHD_YES;
 	MHD_destroy_response(m);

@@ -19,7 +19,9 @@
 enum {
 	METHOD_MAX = 16,
 	WATCH_MS = 500,                    /* how often the watcher looks */
-	STREAM_BLOCK = 128 << 10,          /* bytes read at once from a body with a length */
+	STREAM_BLOCK = 128 << 10,          /* bytes read at once from a body, at most … */
+	STREAM_PIECE_MIN = 16 << 10,
+	STREAM_ROUND = 1 << 20,            /* … and of all bodies of a network thread, before it looks who else wants something */
 	DISCARD_MAX = 8,                   /* a body this many times over its ceiling is not read to its end */
 };
 
@@ -66,6 +68,7 @@ struct http_request {
 	char *target;                      /* as sent */
 	char method[METHOD_MAX];
 	bool head, http10, begun, counted, too_large;
+	bool streams;                      /* counted in server->streams */
 	struct buf body;
 	size_t discarded;
 
@@ -120,6 +123,7 @@ struct http_server {
 	bool stopping;
 	bool quit;                         /* the watcher ends */
 	atomic_bool aborting;              /* bodies fail */
+	atomic_uint streams;               /* bodies being sent that are read piece by piece */
 	pthread_t watcher;
 };
 

@@ -273,6 +273,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
 	r->conn->req = NULL;
 	r->conn->since = clock_mono_ms();
 	(void)pthread_mutex_unlock(&s->lock);
+	if (r->streams)
+		atomic_fetch_sub_explicit(&s->streams, 1, memory_order_relaxed);
 	bool counted = r->counted;
 	if (counted && s->config.done)
 		s->config.done(r, resp->status, r->head ? 0 : resp->sent, complete);
