@@ -354,18 +354,18 @@ static struct volume_set *set_make(const struct volume_disk *disks, unsigned dis
 {
 	struct volume_set *s = calloc(1, sizeof(*s));
 	if (s) {
-		/* All at once, so that pointers to volumes stay good; what is not used is never touched. */
-		s->volumes = calloc(VOLUME_MAX, sizeof(*s->volumes));
+		/* All at once, so that pointers to volumes stay good, and in one piece with their states: a block of that size comes from the
+		 * system as zeroes, and what is not used of it is never touched. */
+		s->volumes = calloc(VOLUME_MAX, sizeof(*s->volumes) + sizeof(struct volume_state));
 		s->disks = calloc(disk_count + 1, sizeof(struct blk *));
 		s->engine = calloc(1, sizeof(*s->engine));
 	}
-	if (s && s->engine)
-		s->engine->states = calloc(VOLUME_MAX, sizeof(*s->engine->states));
-	if (!s || !s->volumes || !s->disks || !s->engine || !s->engine->states) {
+	if (!s || !s->volumes || !s->disks || !s->engine) {
 		volume_set_free(s);
 		(void)err_no_memory(e, "volume");
 		return NULL;
 	}
+	s->engine->states = (struct volume_state *)(s->volumes + VOLUME_MAX);
 	for (unsigned i = 0; i < disk_count; i++)
 		s->disks[s->disk_count++] = disks[i].blk ? blk_ref(disks[i].blk) : NULL;
 	return s;

@@ -20,7 +20,7 @@ struct volume_engine {
 	const struct volume_layer *const *layers;
 	volume_probe_fn *probe;
 	void *arg;
-	struct volume_state *states;             /* VOLUME_MAX, as volumes */
+	struct volume_state *states;             /* VOLUME_MAX, as volumes, and behind them in their block */
 	unsigned assembled[VOLUME_LAYERS_MAX];   /* members each layer had when it was last asked */
 	const char *about;                       /* the disk being looked at, of several: warnings begin with its name */
 	unsigned missing_count;                  /* disks that are not there */

@@ -30,8 +30,6 @@ void volume_set_free(struct volume_set *s)
 		blk_unref(s->disks[i]);
 	for (unsigned i = 0; i < s->warning_count; i++)
 		free(s->warnings[i]);
-	if (s->engine)
-		free(s->engine->states);
 	free(s->engine);
 	free(s->disks);
 	free(s->volumes);
