@@ -179,8 +179,7 @@ static void decode(const struct ext_super *sb, uint32_t ino, const uint8_t *raw,
 	in->mtime = decode_time(sb, raw, 0x10, 0x88);
 	in->atime = decode_time(sb, raw, 0x08, 0x8C);
 	in->has_btime = has_field(sb, raw, 0x90, 4);
-	if (in->has_btime)
-		in->btime = decode_time(sb, raw, 0x90, 0x94);
+	in->btime = in->has_btime ? decode_time(sb, raw, 0x90, 0x94) : (struct fs_time){0};
 	memcpy(in->i_block, raw + 0x28, sizeof(in->i_block));
 	/* The kernel counts the bytes of a file kept inside the inode as sectors. */
 	if ((in->mode & MODE_TYPE) == MODE_FILE && in->flags & EXT_FL_INLINE_DATA && sb->incompat & EXT_INLINE_DATA)
