@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ANSWER_HEAD = 8 };
+enum { ANSWER_HEAD = 8, END_WAIT_MS = 200 };
 
 static int run(const char *program, int sock, int header_fd, pid_t *ret_pid)
 {
@@ -107,6 +107,20 @@ static int talk(int sock, unsigned timeout_ms, const struct session_key *secret,
 	return r;
 }
 
+/* One that ended without an answer: was it killed? (By us it is later.) */
+static int explain_end(pid_t pid, struct err *e)
+{
+	CLEANUP(fd_close) int pidfd = session_pidfd(pid);
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+	siginfo_t info = {0};
+	if (pidfd >= 0 && poll(&p, 1, END_WAIT_MS) > 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    info.si_code == CLD_KILLED && session_signal_from_outside(info.si_status)) {
+		err_clear(e);
+		(void)err_set(e, ERR_WORKER_DIED, "session", "the process that looks for the key was killed; try again");
+	}
+	return e->code;
+}
+
 int keyhelper_ask(const char *program, unsigned timeout_ms, int header_fd, const struct session_key *secret,
                   uint8_t ret[WIRE_KEY_MAX], size_t *ret_len, struct err *e)
 {
@@ -122,6 +136,8 @@ int keyhelper_ask(const char *program, unsigned timeout_ms, int header_fd, const
 	if (r != 0)
 		return err_set_errno(e, ERR_WORKER_START, r, "session", "cannot start the program sendense-keyhelper");
 	r = talk(ours, timeout_ms, secret, ret, ret_len, e);
+	if (r == ERR_WORKER_PROTOCOL)
+		r = explain_end(pid, e);
 	/* One answer is all it has to say. */
 	(void)kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

@@ -82,6 +82,7 @@ static void test_ends(void **state)
 	(void)state;
 	expect_failure("exit 0", 60000, ERR_WORKER_PROTOCOL, "ended without an answer");
 	expect_failure("kill -SEGV $$", 60000, ERR_WORKER_PROTOCOL, "ended without an answer");
+	expect_failure("kill -KILL $$", 60000, ERR_WORKER_DIED, "was killed; try again");
 	expect_failure(READ_QUESTION "printf '\\0\\0\\0\\0\\20\\0\\0\\0short' >&0", 60000, ERR_WORKER_PROTOCOL, "");
 }
 
