@@ -22,7 +22,7 @@ static int sink(void *arg, const void *p, size_t len, struct err *e)
 /* Up to the next `max` bytes as a string of their own. */
 static char *text(struct rdr *r, size_t max, size_t *ret_len)
 {
-	size_t n = min_size(min_size(rdr_le16(r), max), rdr_left(r));
+	size_t said = rdr_le16(r), n = min_size(min_size(said, max), rdr_left(r));
 	*ret_len = n;
 	char *s = calloc(1, n + 1);
 	if (!s)

@@ -90,7 +90,7 @@ static void put_database(uint8_t *p, unsigned phase, unsigned age, struct rdr r)
 	put_be64(p + 0x75, age);
 	unsigned slot = SECTOR / SLOT;
 	for (unsigned group = 1; rdr_left(&r) > 2; group++) {
-		size_t len = min_size(rdr_le16(&r), rdr_left(&r));
+		size_t said = rdr_le16(&r), len = min_size(said, rdr_left(&r));
 		size_t each = SLOT - SLOT_HEAD, parts = (len + each - 1) / each;
 		if (slot + parts > slots)
 			break;

@@ -148,7 +148,7 @@ static bool act(void)
 	if (rdr_left(&w.script) < 3 || w.sock < 0)
 		return false;
 	enum step step = (enum step)(rdr_u8(&w.script) % STEPS);
-	size_t len = min_size(rdr_le16(&w.script), rdr_left(&w.script));
+	size_t said = rdr_le16(&w.script), len = min_size(said, rdr_left(&w.script));
 	const uint8_t *p = rdr_take(&w.script, len);
 	switch (step) {
 	case STEP_ANSWER:

@@ -32,7 +32,7 @@ static void parse(const uint8_t *data, size_t size, struct machine *ret)
 	rdr_skip(&r, 4);
 	while (ret->count < DISKS_MAX && rdr_left(&r) >= 5) {
 		unsigned how = rdr_u8(&r);
-		size_t n = min_size(rdr_le32(&r), rdr_left(&r));
+		size_t said = rdr_le32(&r), n = min_size(said, rdr_left(&r));
 		const uint8_t *p = rdr_take(&r, n);
 		struct volume_disk *d = &ret->disks[ret->count];
 		*d = (struct volume_disk){.blk = how & DISK_MISSING ? NULL : pieces_open(p, n), .name = names[ret->count]};
