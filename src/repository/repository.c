@@ -85,6 +85,12 @@ int repository_root_fd(const struct repository *r)
 	return r->root;
 }
 
+static bool is_link(int dir, const char *name)
+{
+	struct stat st;
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+}
+
 /* The same without openat2(2), which Linux before 5.6, some containers and valgrind do not know: folder by folder, never
  * through a link and never up. */
 static int open_by_steps(int root, const char *path, int flags)
@@ -104,8 +110,11 @@ static int open_by_steps(int root, const char *path, int flags)
 		if (path[strspn(path, "/")] == '\0')
 			return openat(dir, part, flags | O_NOFOLLOW | O_CLOEXEC);
 		int next = openat(dir, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (next < 0)
+		if (next < 0) {
+			if (errno == ENOTDIR && is_link(dir, part))
+				errno = ELOOP;           /* as openat2 says it */
 			return -1;
+		}
 		(void)close(dir);
 		dir = next;
 	}
