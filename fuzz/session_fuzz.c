@@ -441,6 +441,7 @@ static void ask(struct session *s, unsigned calls)
 		show_stat(s, at);
 	if (calls & 1U << CALL_LIST && session_list(s, at, &(struct session_list_options){.limit = 10}, &st, &e) == 0)
 		take_entries(st, true);
+	e = ERR_INIT;
 	if (calls & 1U << CALL_SEARCH && session_search(s, at, "x", 1, 10, &st, &e) == 0)
 		take_entries(st, false);
 	e = ERR_INIT;
@@ -458,9 +459,10 @@ static void ask(struct session *s, unsigned calls)
 	e = ERR_INIT;
 	if (calls & 1U << CALL_MEASURE)
 		(void)session_measure(s, 1, &at, 1, 1000, &m, &e);
-	e = ERR_INIT;
-	for (unsigned again = 0; calls & 1U << CALL_UNLOCK && again < 2; again++)
+	for (unsigned again = 0; calls & 1U << CALL_UNLOCK && again < 2; again++) {
+		e = ERR_INIT;
 		(void)session_unlock(s, 1, &(struct session_key){.kind = SESSION_KEY_PASSPHRASE, .bytes = "x", .len = 1}, &opened, &e);
+	}
 }
 
 static void run(struct session *s, unsigned calls, int file)
