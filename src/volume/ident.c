@@ -70,11 +70,15 @@ static int look(struct ident_src *s, bool arrays, struct volume_content *ret)
 static int probe(struct blk *b, bool arrays, struct volume_content *ret, uint64_t *ret_at, struct err *e)
 {
 	CLEANUP(free_ptr) struct ident_src *s = calloc(1, sizeof(*s));
-	CLEANUP(free_ptr) uint8_t *head = malloc(IDENT_HEAD);
-	if (!s || !head)
+	/* Of an array only a few small pieces are looked at. */
+	CLEANUP(free_ptr) uint8_t *head = arrays ? NULL : malloc(IDENT_HEAD);
+	if (!s || (!head && !arrays))
 		return err_no_memory(e, "ident");
-	*s = (struct ident_src){
-		.blk = b, .size = b->size, .head = head, .head_len = (size_t)min_u64(b->size, IDENT_HEAD), .e = e};
+	s->blk = b;
+	s->size = b->size;
+	s->head = head;
+	s->head_len = arrays ? 0 : (size_t)min_u64(b->size, IDENT_HEAD);
+	s->e = e;
 	int r = blk_read(b, 0, head, s->head_len, e);
 	if (r == 0)
 		r = look(s, arrays, ret);
