@@ -7,7 +7,7 @@
 
 enum {
 	VOLUME_DIRTY = 0x0001,
-	PAGE_MIN = 512,
+	PAGE_USUAL = 4096,
 };
 
 static bool read_flags(struct ntfs *ntfs, uint16_t *ret)
@@ -25,11 +25,11 @@ static bool read_flags(struct ntfs *ntfs, uint16_t *ret)
 	return found;
 }
 
-/* An empty log is all 0xFF: so mkntfs and chkdsk leave it. */
+/* An empty log is all 0xFF: so mkntfs and chkdsk leave it. Both restart pages are looked at, of the size they have on all real volumes. */
 static bool is_blank(const struct ntfs_stream *s)
 {
 	struct err ignored = ERR_INIT;
-	uint8_t p[PAGE_MIN];
+	uint8_t p[2 * PAGE_USUAL];
 	if (s->size < sizeof(p) || ntfs_stream_read(s, 0, p, sizeof(p), &ignored) < 0)
 		return false;
 	for (size_t i = 0; i < sizeof(p); i++)
@@ -89,8 +89,10 @@ static int recover(struct ntfs *ntfs, bool asleep, struct err *e)
 	int r = log_open(ntfs, &l.data, e);
 	if (r < 0)
 		return r;
-	r = log_restart_read(&l.data, &l.rst, e);
-	if (r == 0 && !is_blank(&l.data))
+	bool blank = is_blank(&l.data);
+	if (!blank)
+		r = log_restart_read(&l.data, &l.rst, e);
+	if (r == 0 && !blank)
 		r = log_bad(e, "$LogFile has no sound restart page");
 	else if (r > 0 && l.rst.clean)
 		r = 0;

@@ -424,7 +424,7 @@ struct ntfs {
 	struct ntfs_boot boot;
 	struct ntfs_stream mft;
 	struct ntfs_window window[NTFS_WINDOWS];
-	uint64_t last_window;            /* index of the one read last */
+	uint64_t next_window;            /* index behind the last one of which all was read; 0: none */
 	uint64_t tick;
 	unsigned mirror_used;            /* bit n: record n came from $MFTMirr, said once */
 	uint16_t *upcase;                /* owned, NTFS_UPCASE_UNITS entries; NULL until needed */

@@ -65,24 +65,38 @@ static struct ntfs_window *window_of(struct ntfs *ntfs, uint64_t index, struct e
 	return w;
 }
 
-/* Whoever wants one record may want no other: only the piece around it is read first. The rest comes with the next one, or at once where
- * the window before it was read last, as in a listing. What is behind the end of the MFT is never asked for. */
+/* What to read of a window for the record at off. Whoever wants one record may want no other: first the piece around it, then twice as much
+ * behind, and all of it for one that is elsewhere, or where the window before was read whole, as in a listing. */
+static void choose_piece(const struct ntfs *ntfs, const struct ntfs_window *w, size_t off, size_t *ret_from, size_t *ret_to)
+{
+	*ret_from = 0;
+	*ret_to = NTFS_WINDOW;
+	if (w->to == 0 && (ntfs->next_window == 0 || w->index != ntfs->next_window)) {
+		*ret_from = off / NTFS_PIECE * NTFS_PIECE;
+		*ret_to = *ret_from + NTFS_PIECE;
+	} else if (w->to > 0 && off >= w->to && off < w->to + (w->to - w->from)) {
+		*ret_from = w->to;
+		*ret_to = min_size(NTFS_WINDOW, w->to + (w->to - w->from));
+	}
+}
+
+/* What is behind the end of the MFT is never asked for. */
 static int window_fill(struct ntfs *ntfs, struct ntfs_window *w, size_t off, struct err *e)
 {
-	size_t from = 0, to = NTFS_WINDOW;
-	if (w->to == 0 && w->index != ntfs->last_window + 1) {
-		from = off / NTFS_PIECE * NTFS_PIECE;
-		to = from + NTFS_PIECE;
-	}
+	size_t from, to;
+	choose_piece(ntfs, w, off, &from, &to);
 	uint64_t at = w->index * NTFS_WINDOW;
 	to = (size_t)min_u64(to, ntfs->mft.size - at);
 	w->used_at = 0;
 	if (ntfs_stream_read(&ntfs->mft, at + from, w->data + from, to - from, e) < 0)
 		return e->code;
-	memset(w->state, RECORD_UNTOUCHED, sizeof(w->state));
-	w->from = from;
+	size_t first = from / ntfs->boot.record_size, count = (to - from) / ntfs->boot.record_size;
+	memset(w->state + first, RECORD_UNTOUCHED, count);
+	if (w->to == 0 || from < w->to)
+		w->from = from;
 	w->to = to;
-	ntfs->last_window = w->index;
+	if (w->from == 0 && to == NTFS_WINDOW)
+		ntfs->next_window = w->index + 1;
 	return 0;
 }
 
