@@ -120,27 +120,25 @@ static int begin(struct resolver *v, struct open_slot *o, uint64_t index, struct
 	return 0;
 }
 
-/* The open slot with that number: kept, or begun in the place of the one that was not used for longest. */
+static struct open_slot *find_open(struct resolver *v, uint64_t index)
+{
+	for (unsigned i = 0; i < RESOLVE_OPEN_SLOTS; i++)
+		if (v->open[i].used && v->open[i].index == index)
+			return &v->open[i];
+	return NULL;
+}
+
+/* Another one, in the place of the one that was not used for longest. */
 static int open_slot(struct resolver *v, uint64_t index, struct open_slot **ret, struct err *e)
 {
-	struct open_slot *o = NULL, *oldest = &v->open[0];
-	for (unsigned i = 0; i < RESOLVE_OPEN_SLOTS && !o; i++) {
-		if (v->open[i].used && v->open[i].index == index)
-			o = &v->open[i];
+	struct open_slot *oldest = &v->open[0];
+	for (unsigned i = 1; i < RESOLVE_OPEN_SLOTS; i++)
 		if (v->open[i].used < oldest->used)
 			oldest = &v->open[i];
-	}
-	if (!o) {
-		o = oldest;
-		if (o->used)
-			finish(v, o);
-		int r = begin(v, o, index, e);
-		if (r < 0)
-			return r;
-	}
-	o->used = ++v->clock;
-	*ret = o;
-	return 0;
+	if (oldest->used)
+		finish(v, oldest);
+	*ret = oldest;
+	return begin(v, oldest, index, e);
 }
 
 /* --- lookup --------------------------------------------------------------------------------------- */
@@ -200,15 +198,16 @@ static void segment_of_run(const struct resolver *v, const struct map_slot *slot
 	*ret_end = base + ((uint64_t)next << v->granule_bits);
 }
 
-/* In a slot that is not cached. */
-static int look_down(struct resolver *v, uint64_t index, unsigned first, unsigned last, struct segment *ret, uint64_t *ret_start,
-                     uint64_t *ret_end, struct err *e)
+/* In a slot that is not cached: o, or NULL for one to be opened. */
+static int look_down(struct resolver *v, struct open_slot *o, uint64_t index, unsigned first, unsigned last, struct segment *ret,
+                     uint64_t *ret_start, uint64_t *ret_end, struct err *e)
 {
-	struct open_slot *o;
 	bool whole;
-	int r = open_slot(v, index, &o, e);
-	if (r == 0)
-		r = sweep_down(v, &o->sweep, first, last, &whole, e);
+	int r = o ? 0 : open_slot(v, index, &o, e);
+	if (r < 0)
+		return r;
+	o->used = ++v->clock;
+	r = sweep_down(v, &o->sweep, first, last, &whole, e);
 	if (r < 0)
 		return r;
 	struct map_slot *slot;
@@ -233,8 +232,9 @@ int resolve_within_slot(struct resolver *v, uint64_t off, uint64_t len, struct s
 	unsigned first = (unsigned)((off - base) >> v->granule_bits);
 	unsigned last = (unsigned)((min_u64(len, slot_end - off) - 1 + off - base) >> v->granule_bits);
 	struct map_slot *slot = map_cache_find(&v->cache, index);
+	struct open_slot *o = slot ? NULL : find_open(v, index);
 	uint64_t start, end, hole = 0;
-	int r = slot ? 0 : slot_is_hole(v, index, &hole, e);
+	int r = slot || o ? 0 : slot_is_hole(v, index, &hole, e);
 	if (r < 0)
 		return r;
 	if (hole > off) {
@@ -243,7 +243,7 @@ int resolve_within_slot(struct resolver *v, uint64_t off, uint64_t len, struct s
 	}
 	if (slot)
 		segment_of_run(v, slot, first, ret, &start, &end);
-	else if ((r = look_down(v, index, first, last, ret, &start, &end, e)) < 0)
+	else if ((r = look_down(v, o, index, first, last, ret, &start, &end, e)) < 0)
 		return r;
 	ret->len = min_u64(len, end - off);
 	if (ret->kind == MAP_DATA)
