@@ -44,6 +44,7 @@ damaged torn 3
 like 'MFT record 3 torn: said' "$(warns)" 'MFT record 3 is damaged'
 damaged magic 10
 like '$UpCase lost: said' "$(warns)" 'UpCase'
+is '$UpCase lost: said once' "$("$fsdump" --ident "$img" '/names/Ärger größer.txt' | grep -c 'UpCase')" 1
 other '$UpCase lost'
 ok '$UpCase lost: a name in ASCII, in another case' found Zebra /nAMES/zEBRA
 ok '$UpCase lost: letters beyond ASCII as they are' found 'Ärger größer.txt' '/names/Ärger größer.txt'

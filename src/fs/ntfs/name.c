@@ -28,20 +28,13 @@ static int read_table(struct ntfs *ntfs, uint8_t *raw, struct err *e)
 	return r;
 }
 
-static int without_table(struct ntfs *ntfs, struct err *e)
-{
-	if (e->code == ERR_NO_MEMORY)
-		return e->code;
-	fs_warn(&ntfs->fs, "$UpCase cannot be read (%s): names with letters beyond ASCII may not be found", e->msg);
-	err_clear(e);
-	return 0;
-}
-
 int ntfs_upcase_check(struct ntfs *ntfs, struct err *e)
 {
 	struct ntfs_stream s;
-	if (open_table(ntfs, &s, e) < 0)
-		return without_table(ntfs, e);
+	struct err why = ERR_INIT;
+	/* Where there is none, loading says so, once. */
+	if (open_table(ntfs, &s, &why) < 0)
+		return ntfs_upcase_load(ntfs, e);
 	ntfs_stream_close(&s);
 	return 0;
 }
@@ -58,10 +51,11 @@ int ntfs_upcase_load(struct ntfs *ntfs, struct err *e)
 		for (unsigned i = 0; i < NTFS_UPCASE_UNITS; i++)
 			table[i] = get_le16(raw + 2 * i);
 	} else {
-		int r = without_table(ntfs, e);
-		if (r < 0)
+		if (e->code == ERR_NO_MEMORY)
 			/* cppcheck-suppress memleak ; CLEANUP frees the table */
-			return r;
+			return e->code;
+		fs_warn(&ntfs->fs, "$UpCase cannot be read (%s): names with letters beyond ASCII may not be found", e->msg);
+		err_clear(e);
 		for (unsigned i = 0; i < NTFS_UPCASE_UNITS; i++)
 			table[i] = (uint16_t)i;
 	}
