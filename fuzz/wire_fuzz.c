@@ -8,6 +8,8 @@
 #include "wire/entry.h"
 #include "wire/ring.h"
 
+#include "../tests/wire/raw.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,7 +17,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { RING_SCRIPT = 0xff, FDS_MOST = 31 };
+enum { RING_SCRIPT = 0xff };
 
 static void must(bool holds)
 {
@@ -136,28 +138,6 @@ static void decode(const uint8_t *p, size_t len)
 
 /* --- packets -------------------------------------------------------------------------------------- */
 
-/* Without wire_send's checks; the descriptors are all the same one. */
-static bool send_packet(int sock, const uint8_t *p, size_t len, unsigned fds)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * FDS_MOST)];
-	} control = {0};
-	struct iovec iov = {.iov_base = (void *)p, .iov_len = len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	if (fds > 0) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * fds);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * fds);
-		for (unsigned i = 0; i < fds; i++)
-			memcpy(CMSG_DATA(c) + i * sizeof(int), &sock, sizeof(int));
-	}
-	return sendmsg(sock, &msg, MSG_NOSIGNAL) == (ssize_t)len;
-}
-
 /* A frame that was taken can be sent, and arrives as it was. */
 static void send_again(int from, int to, enum wire_direction direction, unsigned phase, const struct wire_frame *f)
 {
@@ -209,7 +189,7 @@ static void packet(unsigned how, const uint8_t *p, size_t len)
 	struct wire_frame f;
 	struct err e = ERR_INIT;
 	must(wire_recv(to, direction, phase, false, room, &f, &e) == WIRE_NOTHING);
-	if (!send_packet(from, p, len, fds))
+	if (!raw_send(from, p, len, from, fds))
 		return;
 	int r = wire_recv(to, direction, phase, false, room, &f, &e);
 	must(r < 0 ? e.code == r : e.code == 0);

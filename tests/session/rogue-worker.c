@@ -7,6 +7,8 @@
 #include "wire/entry.h"
 #include "wire/ring.h"
 
+#include "../wire/raw.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -48,24 +50,9 @@ static void answer_ok(uint32_t request)
 static void raw_packet(unsigned type, uint32_t request, size_t payload, unsigned fds)
 {
 	static uint8_t bytes[WIRE_FRAME_MAX * 2];
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * 8)];
-	} control = {0};
 	put_le16(bytes, (uint16_t)type);
 	put_le32(bytes + 4, request);
-	struct iovec iov = {.iov_base = bytes, .iov_len = payload == SIZE_MAX ? 0 : WIRE_HEADER + payload};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	if (fds > 0) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * fds);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * fds);
-		memset(CMSG_DATA(c), 0, sizeof(int) * fds); /* standard input, each time */
-	}
-	(void)sendmsg(WIRE_CONTROL_FD, &msg, MSG_NOSIGNAL);
+	(void)raw_send(WIRE_CONTROL_FD, bytes, payload == SIZE_MAX ? 0 : WIRE_HEADER + payload, STDIN_FILENO, fds);
 }
 
 static void hello(uint32_t request)

@@ -4,6 +4,8 @@
 #include "base/cleanup.h"
 #include "wire/wire.h"
 
+#include "raw.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -57,24 +59,8 @@ static unsigned open_fds(void)
 /* Sends raw bytes and descriptors, without wire_send's own checks. */
 static void send_raw(const void *bytes, size_t len, unsigned fds)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * (WIRE_FDS_MAX + 4))];
-	} control = {0};
-	struct iovec iov = {.iov_base = (void *)bytes, .iov_len = len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	int zero = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (fds > 0) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * fds);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * fds);
-		for (unsigned i = 0; i < fds; i++)
-			memcpy(CMSG_DATA(c) + i * sizeof(int), &zero, sizeof(int));
-	}
-	assert_int_equal(sendmsg(pair[0], &msg, MSG_NOSIGNAL), (ssize_t)len);
+	assert_true(raw_send(pair[0], bytes, len, zero, fds));
 	(void)close(zero);
 }
 
