@@ -79,7 +79,25 @@ void job_lost(struct job *j, const char *path, const char *code, const char *msg
 	job_send(j, &b);
 }
 
-static void send_done(struct job *j)
+/* What gave this worker the image's bytes may have gone away: from then on it knows nothing for sure, for what cannot be read may be
+ * noted and left out. */
+int job_check_source(const struct job *j, struct err *e)
+{
+	const struct worker_source *source = j->worker->source;
+	if (!source || !source->lost())
+		return 0;
+	return err_set(e, ERR_WORKER_DIED, "worker", "the program that reads this image ended; try again");
+}
+
+int job_answer(struct job *j, struct buf *b, struct err *e)
+{
+	int r = job_check_source(j, e);
+	if (r == 0)
+		job_send(j, b);
+	return r;
+}
+
+static int send_done(struct job *j, struct err *e)
 {
 	ring_flush(&j->out.ring);
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
@@ -87,7 +105,7 @@ static void send_done(struct job *j)
 	wire_put_u64(&b, j->out.bytes);
 	wire_put_u32(&b, j->out.crc);
 	wire_put_u64(&b, j->out.errors);
-	job_send(j, &b);
+	return job_answer(j, &b, e);
 }
 
 void job_free(struct job *j)
@@ -167,8 +185,7 @@ static int job_layers(struct job *j, struct err *e)
 	}
 	if (n < j->layer_count)
 		wire_put_error(&b, &why);
-	job_send(j, &b);
-	return 0;
+	return job_answer(j, &b, e);
 }
 
 static int job_extent(struct job *j, struct err *e)
@@ -186,8 +203,7 @@ static int job_extent(struct job *j, struct err *e)
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
 	wire_begin(&b, WIRE_EXTENT_INFO, j->request);
 	wire_extent_put(&b, &w);
-	job_send(j, &b);
-	return 0;
+	return job_answer(j, &b, e);
 }
 
 static int job_source(struct job *j, struct err *e)
@@ -216,8 +232,7 @@ static int job_data_file(struct job *j, struct err *e)
 		return r;
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
 	wire_begin(&b, WIRE_OK, j->request);
-	job_send(j, &b);
-	return 0;
+	return job_answer(j, &b, e);
 }
 
 static int job_disk(struct job *j, struct err *e)
@@ -233,8 +248,7 @@ static int job_disk(struct job *j, struct err *e)
 		return r;
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
 	wire_begin(&b, WIRE_OK, j->request);
-	job_send(j, &b);
-	return 0;
+	return job_answer(j, &b, e);
 }
 
 void job_put_warnings(struct buf *b, const struct disks *d)
@@ -269,8 +283,7 @@ static int job_open(struct job *j, struct err *e)
 		wire_put_cstr(&b, d->disk[i].missing);
 	/* Before the answer: the client may ask at once. */
 	atomic_store(&j->worker->next_phase, WIRE_PHASE_SERVING);
-	job_send(j, &b);
-	return 0;
+	return job_answer(j, &b, e);
 }
 
 struct job_kind {
@@ -290,20 +303,14 @@ static const struct job_kind kinds[] = {
 	[WIRE_UNLOCK_SOURCE] = {job_unlock_source, true}, [WIRE_DUMP] = {job_dump, false},
 };
 
-/* What gave this worker the image's bytes went away: it can serve nothing any more, says so (the client may not know yet), and
- * ends when its requests have. The client starts another. */
-static bool source_lost(const struct worker *w, const struct err *e)
-{
-	return e->code == ERR_IO && w->source && w->source->lost();
-}
-
+/* A worker that lost the image's bytes can serve nothing any more: it says so (the client may not know yet), and ends when its
+ * requests have. Those that are broken off with it are not cancelled by anybody. The client starts another. */
 static void job_failed(struct job *j, struct err *e)
 {
-	bool lost = source_lost(j->worker, e);
-	if (lost)
-		e->code = ERR_WORKER_DIED;
-	job_error(j, e);
-	if (lost)
+	struct err lost = ERR_INIT;
+	bool ends = job_check_source(j, &lost) < 0;
+	job_error(j, ends ? &lost : e);
+	if (ends)
 		(void)shutdown(j->worker->sock, SHUT_RD);
 }
 
@@ -316,10 +323,10 @@ static void job_run(struct job *j)
 	int r = kind->run(j, &e);
 	if (kind->gated)
 		gate_leave(&j->worker->gate);
+	if (r == 0 && j->has_out)
+		r = send_done(j, &e);
 	if (r < 0)
 		job_failed(j, &e);
-	else if (j->has_out)
-		send_done(j);
 }
 
 /* --- threads -------------------------------------------------------------------------------------- */

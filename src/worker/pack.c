@@ -418,15 +418,6 @@ static struct pack *pack_new(struct job *j)
 	return p;
 }
 
-/* Entries that cannot be read are noted. But when nothing can be, because what gives us the image's bytes went away, the archive is none. */
-static int check_source(const struct pack *p, struct err *e)
-{
-	const struct worker_source *source = p->job->worker->source;
-	if (p->errors.len == 0 || !source || !source->lost())
-		return 0;
-	return err_set(e, ERR_IO, "worker", "the program that reads the image ended before the archive was whole; try again");
-}
-
 int job_archive(struct job *j, struct err *e)
 {
 	char name[16];
@@ -450,8 +441,9 @@ int job_archive(struct job *j, struct err *e)
 	r = archive_open(&opt, &sink, &p->archive, e);
 	for (size_t i = 0; i < list.count && r == 0; i++)
 		r = pack_path(p, volume, list.paths[i].path, list.paths[i].len, list.count == 1, e);
-	if (r == 0)
-		r = check_source(p, e);
+	/* Entries that cannot be read are noted. But when nothing can be any more the archive is none. */
+	if (r == 0 && p->errors.len > 0)
+		r = job_check_source(j, e);
 	if (r == 0)
 		r = add_errors(p, e);
 	if (r == 0)

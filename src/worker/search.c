@@ -148,6 +148,5 @@ int job_measure(struct job *j, struct err *e)
 	wire_put_u64(&b, m.others);
 	wire_put_u64(&b, m.bytes);
 	wire_put_u64(&b, m.errors);
-	job_send(j, &b);
-	return 0;
+	return job_answer(j, &b, e);
 }

@@ -159,8 +159,7 @@ int job_stat(struct job *j, struct err *e)
 	wire_put_u32(&b, volume ? volume : j->worker->disks.default_volume);
 	wire_entry_put(&b, &en);
 	put_details(&b, fs, id, details);
-	job_send(j, &b);
-	return 0;
+	return job_answer(j, &b, e);
 }
 
 /* --- volumes -------------------------------------------------------------------------------------- */
@@ -230,6 +229,5 @@ int job_volumes(struct job *j, struct err *e)
 	wire_put_u32(&b, d->set->count);
 	wire_put_u32(&b, n);
 	buf_add(&b, list.data, list.len);
-	job_send(j, &b);
-	return 0;
+	return job_answer(j, &b, e);
 }

@@ -49,7 +49,7 @@ int job_key_areas(struct job *j, struct err *e)
 	return r;
 }
 
-static void send_unlocked(struct job *j)
+static int answer_unlocked(struct job *j, struct err *e)
 {
 	const struct disks *d = &j->worker->disks;
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
@@ -57,7 +57,7 @@ static void send_unlocked(struct job *j)
 	wire_put_u32(&b, d->set->count);
 	wire_put_u32(&b, d->default_volume);
 	job_put_warnings(&b, d);
-	job_send(j, &b);
+	return job_answer(j, &b, e);
 }
 
 int job_unlock(struct job *j, struct err *e)
@@ -69,9 +69,7 @@ int job_unlock(struct job *j, struct err *e)
 	if (j->rd.bad)
 		return err_set(e, ERR_INVALID, "worker", "an UNLOCK request that cannot be read");
 	int r = disks_unlock(d, volume, (const uint8_t *)key, len, e);
-	if (r == 0)
-		send_unlocked(j);
-	return r;
+	return r < 0 ? r : answer_unlocked(j, e);
 }
 
 int job_unlock_source(struct job *j, struct err *e)
@@ -84,7 +82,5 @@ int job_unlock_source(struct job *j, struct err *e)
 	int r = j->worker->source->open(fd_steal(&j->extra_fd), &source, e);
 	if (r == 0)
 		r = disks_unlock_source(d, volume, source, e);
-	if (r == 0)
-		send_unlocked(j);
-	return r;
+	return r < 0 ? r : answer_unlocked(j, e);
 }

@@ -183,6 +183,10 @@ int worker_main(const struct worker_source *source);
 /* Jobs answer with these; errors of sending mean the client is gone and are of no interest. */
 void job_send(struct job *j, struct buf *b);
 void job_error(struct job *j, const struct err *why);
+/* The good answer, which must be the last thing a job does: fails instead where the source was lost meanwhile. */
+int job_answer(struct job *j, struct buf *b, struct err *e);
+/* 0, or ERR_WORKER_DIED where the source was lost. */
+int job_check_source(const struct job *j, struct err *e);
 void job_progress(struct job *j, uint64_t files, uint64_t bytes, uint64_t errors);
 /* An entry that an archive does not hold, and why. */
 void job_lost(struct job *j, const char *path, const char *code, const char *msg);

@@ -151,6 +151,18 @@ is 'an archive that cannot begin: whose fault it was' \
 	"$(curl -s --max-time 60 -w ' %{http_code}' -H "Authorization: Bearer $TOKEN" "$URL/restore/$M/download-directory?format=zip&path=/usr" |
 		sed 's/.*"code":"\([A-Z_]*\)".*} /\1 /')" 'WORKER_DIED 502'
 kill -CONT "$HELPER4"
+# With many requests at once: the others are broken off with the one that finds out, but nobody cancelled them.
+for _ in $(seq 30); do [ "$(api "/restore/$M/download?path=/hello.txt")" = hello ] && break; sleep 1; done
+HELPER5=$(pgrep -P "$HUB" -f sendense-imagehelper); QEMU5=$(pgrep -P "$HELPER5")
+kill -STOP "$QEMU5" "$HELPER5"
+ASKED=()
+for i in $(seq 8); do
+	(curl -s --max-time 100 -o "many.$i" -H "Authorization: Bearer $TOKEN" "$URL/restore/$M/search?q=nothing-has-this-name-$i" ||
+		echo '{"code":"cut"}' >"many.$i") & ASKED+=($!)
+done
+sleep 0.5; kill -9 "$QEMU5"; wait "${ASKED[@]}"
+is 'eight searches, and qemu-nbd killed' "$(jq -r .code many.? | grep -v '^cut$' | sort -u)" WORKER_DIED
+kill -CONT "$HELPER5"
 # One that hangs. (A worker that ended several times in a row is not started again for some seconds.)
 for _ in $(seq 30); do [ "$(api "/restore/$M/download?path=/hello.txt")" = hello ] && break; sleep 1; done
 is 'again' "$(api "/restore/$M/download?path=/hello.txt")" hello
