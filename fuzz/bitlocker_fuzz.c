@@ -11,13 +11,11 @@ __typeof__(bitlocker_stretch) __wrap_bitlocker_stretch;
 
 enum { TEXT_MAX = 80 };
 
-int __wrap_bitlocker_stretch(const uint8_t initial[32], const uint8_t salt[16], uint8_t ret[32], struct err *e)
+void __wrap_bitlocker_stretch(const uint8_t initial[32], const uint8_t salt[16], uint8_t ret[32])
 {
-	(void)e;
 	memcpy(ret, initial, 32);
 	for (unsigned i = 0; i < 16; i++)
 		ret[i] ^= salt[i];
-	return 0;
 }
 
 static void try_texts(const struct bitlocker_meta *m, const uint8_t *data, size_t size)

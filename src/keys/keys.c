@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "crypto/crypto.h"
 #include "wire/keyhelper.h"
 
 #include <errno.h>
@@ -45,6 +46,7 @@ static void *leave(void *arg)
 
 void keys_warm_up(void)
 {
+	crypto_init();
 	/* argon2's threads end with pthread_exit(), for which glibc loads a library the first time. */
 	pthread_t thread;
 	if (pthread_create(&thread, NULL, leave, NULL) == 0)

@@ -2,8 +2,9 @@
 #include "volume/ident_src.h"
 #include "volume/text.h"
 
+#include "crypto/crypto.h"
+
 #include <ctype.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -169,12 +170,13 @@ static void hfs_uuid(struct volume_content *c, const uint8_t *finder_id)
 	static const uint8_t space[16] = {0xb3, 0xe2, 0x0f, 0x39, 0xf2, 0x92, 0x11, 0xd6,
 	                                  0x97, 0xa4, 0x00, 0x30, 0x65, 0x43, 0xec, 0xac};
 	static const uint8_t unset[8];
-	uint8_t name[24], digest[EVP_MAX_MD_SIZE];
+	uint8_t name[24], digest[HASH_BYTES_MAX];
 	if (memcmp(finder_id, unset, sizeof(unset)) == 0)
 		return;
 	memcpy(name, space, sizeof(space));
 	memcpy(name + sizeof(space), finder_id, 8);
-	if (EVP_Digest(name, sizeof(name), digest, NULL, EVP_md5(), NULL) != 1)
+	struct err no_memory = ERR_INIT;
+	if (hash_once(HASH_MD5, name, sizeof(name), digest, &no_memory) < 0)
 		return;
 	digest[6] = (uint8_t)(0x30 | (digest[6] & 0x0f));
 	digest[8] = (uint8_t)(0x80 | (digest[8] & 0x3f));

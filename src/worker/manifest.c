@@ -2,10 +2,10 @@
  * order. An entry that cannot be read is a comment with its reason, and counted. */
 #include "worker/worker.h"
 
+#include "crypto/crypto.h"
 #include "worker/walk.h"
 
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ struct manifest {
 	struct fs *fs;
 	size_t strip;
 	struct buf line, target;
-	EVP_MD_CTX *digest;
+	struct hash *digest;
 	uint8_t *chunk;
 };
 
@@ -39,7 +39,7 @@ static void add_path(struct manifest *m, const struct walk_entry *we)
 	add_vis(&m->line, shown, strlen(shown));
 }
 
-static int hash_file(struct manifest *m, struct fs_id id, uint64_t *ret_size, unsigned char *md, struct err *e)
+static int hash_file(struct manifest *m, struct fs_id id, uint64_t *ret_size, uint8_t md[SHA256_BYTES], struct err *e)
 {
 	struct worker *w = m->job->worker;
 	struct fs_file *f = NULL;
@@ -48,7 +48,6 @@ static int hash_file(struct manifest *m, struct fs_id id, uint64_t *ret_size, un
 	gate_leave(&w->gate);
 	if (r < 0)
 		return r;
-	(void)EVP_DigestInit_ex(m->digest, EVP_sha256(), NULL);
 	for (uint64_t off = 0; off < f->size && r == 0;) {
 		size_t n = (size_t)min_u64(f->size - off, CHUNK);
 		if (atomic_load_explicit(&m->job->cancelled, memory_order_relaxed)) {
@@ -58,10 +57,10 @@ static int hash_file(struct manifest *m, struct fs_id id, uint64_t *ret_size, un
 		gate_enter_bulk(&w->gate);
 		r = fs_file_read(f, off, m->chunk, n, e);
 		gate_leave(&w->gate);
-		(void)EVP_DigestUpdate(m->digest, m->chunk, n);
+		hash_add(m->digest, m->chunk, n);
 		off += n;
 	}
-	(void)EVP_DigestFinal_ex(m->digest, md, NULL);
+	hash_end(m->digest, md);
 	*ret_size = f->size;
 	gate_enter_bulk(&w->gate);
 	fs_file_close(f);
@@ -98,13 +97,13 @@ static int add_entry(struct manifest *m, const struct walk_entry *we, struct err
 		add_vis(&m->line, buf_str(&m->target), m->target.len);
 	}
 	if (st->type == FS_FILE) {
-		unsigned char md[EVP_MAX_MD_SIZE];
+		uint8_t md[SHA256_BYTES];
 		uint64_t size;
 		int r = hash_file(m, we->id, &size, md, why);
 		if (r < 0)
 			return r;
 		buf_adds(&m->line, " sha256=");
-		for (unsigned i = 0; i < 32; i++)
+		for (unsigned i = 0; i < SHA256_BYTES; i++)
 			buf_addf(&m->line, "%02x", md[i]);
 	}
 	return 0;
@@ -162,11 +161,12 @@ int job_manifest(struct job *j, struct err *e)
 		.job = j,
 		.line = BUF_INIT(LINE_MAX_BYTES),
 		.target = BUF_INIT(FS_LINK_MAX),
-		.digest = EVP_MD_CTX_new(),
 		.chunk = malloc(CHUNK),
 	};
-	int r = m.digest && m.chunk ? run(&m, volume, path, len, e) : err_no_memory(e, "worker");
-	EVP_MD_CTX_free(m.digest);
+	int r = m.chunk ? hash_new(HASH_SHA256, &m.digest, e) : err_no_memory(e, "worker");
+	if (r == 0)
+		r = run(&m, volume, path, len, e);
+	hash_free(m.digest);
 	free(m.chunk);
 	buf_free(&m.line);
 	buf_free(&m.target);

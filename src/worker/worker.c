@@ -1,11 +1,11 @@
 #include "worker/worker.h"
 
+#include "crypto/crypto.h"
 #include "worker/jobs.h"
 #include "worker/sandbox.h"
 
 #include <errno.h>
 #include <malloc.h>
-#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -184,11 +184,10 @@ static int no_order(const void *a, const void *b)
 	return 0;
 }
 
-/* Libraries ask the system things at their first use, which the sandbox would take for an attack: OpenSSL for its configuration,
- * glibc's qsort how much memory there is, for arrays over a kilobyte. They ask here. */
+/* Libraries ask the system things at their first use, which the sandbox would take for an attack: libgcrypt for its configuration, glibc's qsort how much memory there is, for arrays over a kilobyte. They ask here. */
 static void warm_up(void)
 {
-	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	crypto_init();
 	uint64_t large[1 + 1024 / sizeof(uint64_t)] = {0};
 	qsort(large, sizeof(large) / sizeof(large[0]), sizeof(large[0]), no_order);
 }

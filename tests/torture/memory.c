@@ -5,10 +5,11 @@
  *
  * for n = 1, 2, … until a reading needs no n allocations (past DENSE in growing steps). Each reading has to say that memory
  * ran out, or see what the undisturbed one saw; and give back all it took. The linker leads the allocations of our own
- * code here (--wrap), and OpenSSL asks for its own here; those inside other libraries are theirs. */
+ * code here (--wrap), and libgcrypt asks for its own here; those inside other libraries are theirs. */
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "blk/cache.h"
+#include "crypto/crypto.h"
 #include "fs/fs.h"
 #include "image/image.h"
 #include "keys/keys.h"
@@ -18,7 +19,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/crypto.h>
+#include <gcrypt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,6 @@ enum {
 	FILE_BYTES_MAX = 200 << 10,
 	CACHE_BYTES = 1 << 20,
 	OTHERS_MAX = 16,
-	STRETCH_ALLOCATIONS = 6,
 };
 
 /* --- the allocator -------------------------------------------------------------------------------- */
@@ -150,26 +150,20 @@ int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...)
 	return n;
 }
 
-/* What OpenSSL takes it may keep. */
-static void *openssl_malloc(size_t n, const char *file, int line)
+static void *gcrypt_malloc(size_t n)
 {
-	(void)file;
-	(void)line;
 	return refuse() ? NULL : __real_malloc(n);
 }
 
-static void *openssl_realloc(void *p, size_t n, const char *file, int line)
+static void *gcrypt_realloc(void *p, size_t n)
 {
-	(void)file;
-	(void)line;
 	return refuse() ? NULL : __real_realloc(p, n);
 }
 
-static void openssl_free(void *p, const char *file, int line)
+static int never_secure(const void *p)
 {
-	(void)file;
-	(void)line;
-	__real_free(p);
+	(void)p;
+	return 0;
 }
 
 /* --- one reading ---------------------------------------------------------------------------------- */
@@ -398,28 +392,6 @@ static void unlock_all(struct seen *s, struct volume_set *set)
 	}
 }
 
-/* The slow hash under a password takes memory in some of its million rounds; what fails early shows all there is. OpenSSL gets over
- * some failures by itself, and then it takes its time. */
-static bool stretch_survives(void)
-{
-	static const uint8_t initial[32] = "initial", salt[16] = "salt";
-	uint8_t want[32], got[32];
-	for (uint64_t n = 0; n <= STRETCH_ALLOCATIONS; n++) {
-		struct err e = ERR_INIT;
-		taken = 0;
-		fail_at = n;
-		failed = false;
-		counting = true;
-		int r = bitlocker_stretch(initial, salt, n == 0 ? want : got, &e);
-		counting = false;
-		if (r < 0 ? r != ERR_NO_MEMORY : n > 0 && memcmp(want, got, sizeof(want)) != 0) {
-			printf("allocation %" PRIu64 " failed: the slow hash says %s\n", n, r < 0 ? e.msg : "something else");
-			return false;
-		}
-	}
-	return true;
-}
-
 static bool take_secret(const char *path)
 {
 	struct err e = ERR_INIT;
@@ -436,7 +408,7 @@ static bool take_secret(const char *path)
 		r = keys_luks(fds[0], &secret, luks_key, &luks_key_len, &e);
 	if (r < 0)
 		printf("no key: %s\n", e.msg);
-	return r >= 0 && (luks_key_len > 0 || stretch_survives());
+	return r >= 0;
 }
 
 /* --- again and again ------------------------------------------------------------------------------ */
@@ -495,8 +467,10 @@ static bool check(const struct seen *want, const struct seen *got, uint64_t n)
 int main(int argc, char **argv)
 {
 	int first = argc > 3 && strcmp(argv[1], "-k") == 0 ? 3 : 1;
-	if (argc <= first || argc - first > DISKS_MAX || CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1)
+	if (argc <= first || argc - first > DISKS_MAX)
 		return 2;
+	gcry_set_allocation_handler(gcrypt_malloc, gcrypt_malloc, never_secure, gcrypt_realloc, __real_free);
+	crypto_init();
 	for (int i = first; i < argc; i++) {
 		int fd = open(argv[i], O_RDONLY | O_CLOEXEC);
 		if (fd < 0)

@@ -20,7 +20,6 @@ static void btrfs_close(struct fs *fs)
 	btrfs_chunks_free(&x->chunks);
 	btrfs_devices_close(x);
 	btrfs_unpacker_close(x->unpacker);
-	btrfs_hasher_close(x->hasher);
 	free(x->packed);
 	free(x->bounce);
 	free(x->parity);
@@ -30,9 +29,7 @@ static void btrfs_close(struct fs *fs)
 
 static int open_memory(struct btrfs_fs *x, struct err *e)
 {
-	int r = btrfs_hasher_open(x->sb.csum_type, &x->hasher, e);
-	if (r == 0)
-		r = btrfs_cache_open(x, e);
+	int r = btrfs_cache_open(x, e);
 	if (r < 0)
 		return r;
 	x->packed = malloc(BTRFS_PACKED_MAX);

@@ -1,7 +1,7 @@
 /* btrfs, read-only. What the files of this folder share.
  *
  *	super.c      superblock: decoding, validation, mirrors; ident.c: probe, label, UUID
- *	csum.c       the four checksums; blake2b.c, xxhash.c: two of them
+ *	csum.c       the four checksums; xxhash.c: one of them
  *	device.c     the devices at hand, those that are missing or behind
  *	chunk.c      logical addresses → places on the devices, profiles, mirrors; raid56.c: what parity gives back
  *	node.c       verified tree blocks and their cache
@@ -206,7 +206,6 @@ struct btrfs_tree {
 
 struct btrfs_fs;
 struct btrfs_unpacker;
-struct btrfs_hasher;
 
 /* A place in a tree as it lies on disk. */
 struct btrfs_path {
@@ -249,7 +248,6 @@ struct btrfs_fs {
 	uint8_t *bounce;                 /* a sector */
 	uint8_t *parity;                 /* two stripes, for what is computed; NULL until something is */
 	struct btrfs_unpacker *unpacker;
-	struct btrfs_hasher *hasher;     /* NULL unless sha256 */
 };
 
 static inline struct btrfs_fs *btrfs_of(struct fs *fs)
@@ -271,14 +269,9 @@ int btrfs_probe(struct blk *b, struct fs_ident *ret, struct err *e);
 
 /* csum.c */
 uint64_t btrfs_xxhash64(const void *p, size_t len);
-void btrfs_blake2b(const void *p, size_t len, uint8_t ret[32]);
 uint16_t btrfs_csum_size(uint16_t type);         /* 0: unknown */
-/* Only sha256 needs one; NULL in *ret for the others. */
-int btrfs_hasher_open(uint16_t type, struct btrfs_hasher **ret, struct err *e);
-void btrfs_hasher_close(struct btrfs_hasher *h);
 /* Is `want` the checksum of p? 1 or 0, in a fuzzing build always 1. */
-int btrfs_csum_fits(struct btrfs_hasher *h, uint16_t type, const void *p, size_t len, const uint8_t *want,
-                    struct err *e);
+int btrfs_csum_fits(uint16_t type, const void *p, size_t len, const uint8_t *want, struct err *e);
 
 /* device.c */
 /* Those of `others` that belong to the filesystem of b; x->sb becomes the newest one's. */

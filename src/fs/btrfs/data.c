@@ -92,8 +92,7 @@ static int verify(struct piece *p, size_t i, size_t n, struct err *reason, struc
 	for (size_t end = i + n; i < end; i++) {
 		int fits = !p->sums;
 		if (p->known[i])
-			fits = btrfs_csum_fits(p->x->hasher, sb->csum_type, p->to + i * sb->sector, sb->sector,
-			                       p->want[i], e);
+			fits = btrfs_csum_fits(sb->csum_type, p->to + i * sb->sector, sb->sector, p->want[i], e);
 		if (fits < 0)
 			return fits;
 		p->good[i] = fits;

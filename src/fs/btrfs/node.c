@@ -80,8 +80,7 @@ static int read_copy(struct btrfs_fs *x, uint64_t bytenr, unsigned mirror, struc
 	int r = btrfs_read_mirror(x, bytenr, mirror, true, n->data, x->sb.node, why);
 	if (r < 0)
 		return 0;
-	r = btrfs_csum_fits(x->hasher, x->sb.csum_type, n->data + BTRFS_CSUM_MAX, x->sb.node - BTRFS_CSUM_MAX,
-	                    n->data, e);
+	r = btrfs_csum_fits(x->sb.csum_type, n->data + BTRFS_CSUM_MAX, x->sb.node - BTRFS_CSUM_MAX, n->data, e);
 	if (r < 0)
 		return r;
 	const char *bad = r ? node_bad(x, n, bytenr) : "checksum";

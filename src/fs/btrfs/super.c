@@ -62,16 +62,6 @@ static const char *senseless(const struct btrfs_super *s)
 	return NULL;
 }
 
-static int check_csum(const uint8_t *raw, const struct btrfs_super *s, struct err *why)
-{
-	struct btrfs_hasher *h = NULL;
-	int r = btrfs_hasher_open(s->csum_type, &h, why);
-	if (r == 0)
-		r = btrfs_csum_fits(h, s->csum_type, raw + BTRFS_CSUM_MAX, BTRFS_SUPER_SIZE - BTRFS_CSUM_MAX, raw, why);
-	btrfs_hasher_close(h);
-	return r;
-}
-
 bool btrfs_super_decode(const uint8_t *raw, uint64_t off, struct btrfs_super *ret, struct err *why)
 {
 	decode(raw, ret);
@@ -84,7 +74,7 @@ bool btrfs_super_decode(const uint8_t *raw, uint64_t off, struct btrfs_super *re
 		        ret->csum_type);
 		return false;
 	}
-	int fits = check_csum(raw, ret, why);
+	int fits = btrfs_csum_fits(ret->csum_type, raw + BTRFS_CSUM_MAX, BTRFS_SUPER_SIZE - BTRFS_CSUM_MAX, raw, why);
 	if (fits < 0)
 		return false;
 	const char *bad = fits ? senseless(ret) : "the checksum";

@@ -2,7 +2,8 @@
  * digest in place of what is too long, as base64url without padding (include/linux/fscrypt.h). */
 #include "fs/ext/ext.h"
 
-#include <openssl/sha.h>
+#include "crypto/crypto.h"
+
 
 enum { NOKEY_BYTES = 149 };
 
@@ -45,15 +46,15 @@ static struct ext_hash name_hash(struct ext_fs *x, const struct ext_inode *dir, 
 size_t ext_nokey_name(struct ext_fs *x, const struct ext_inode *dir, const struct ext_dent *d, unsigned version,
                       char *ret)
 {
-	uint8_t raw[8 + NOKEY_BYTES + SHA256_DIGEST_LENGTH];
+	uint8_t raw[8 + NOKEY_BYTES + SHA256_BYTES];
 	struct ext_hash h = name_hash(x, dir, d, version);
 	put_le32(raw, h.major);
 	put_le32(raw + 4, h.minor);
 	size_t head = min_size(d->len, NOKEY_BYTES), len = 8 + head;
 	memcpy(raw + 8, d->name, head);
 	if (d->len > head) {
-		(void)SHA256(d->name + head, d->len - head, raw + len);
-		len += SHA256_DIGEST_LENGTH;
+		hash_sha256(d->name + head, d->len - head, raw + len);
+		len += SHA256_BYTES;
 	}
 	return base64url(raw, len, ret);
 }

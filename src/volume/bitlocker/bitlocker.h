@@ -154,7 +154,7 @@ int bitlocker_open_startup(const struct bitlocker_meta *m, const uint8_t *file, 
 int bitlocker_unseal(const struct bitlocker_meta *m, const struct bitlocker_protector *p, const uint8_t key[BITLOCKER_VMK],
                      struct bitlocker_key *ret, struct err *e);
 /* The slow hash of passwords and recovery keys: from the SHA-256 of what was given. */
-int bitlocker_stretch(const uint8_t initial[32], const uint8_t salt[16], uint8_t ret[32], struct err *e);
+void bitlocker_stretch(const uint8_t initial[32], const uint8_t salt[16], uint8_t ret[32]);
 
 /* --- eow.c --- */
 

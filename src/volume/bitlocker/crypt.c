@@ -2,15 +2,13 @@
 #include "volume/bitlocker/bitlocker.h"
 
 #include "base/bytes.h"
+#include "crypto/crypto.h"
 
 #include <assert.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	IV_BYTES = 16,
 	VISTA_PLAIN = 8192,          /* Vista leaves the first sectors where they are, unencrypted */
 };
 
@@ -22,58 +20,48 @@ struct crypt {
 	struct bitlocker_range *zeroes;  /* ascending, owned */
 	unsigned zero_count;
 	bool xts;
-	EVP_CIPHER_CTX *data;        /* NULL: nothing is encrypted */
-	EVP_CIPHER_CTX *iv, *tweak;  /* CBC: the key of the vectors; Elephant: of the sectors' keys */
+	struct cipher *data;         /* NULL: nothing is encrypted */
+	struct cipher *iv, *tweak;   /* CBC: the key of the vectors; Elephant: of the sectors' keys */
 };
 
 /* --- sectors -------------------------------------------------------------------------------------- */
 
-static int failed(struct err *e)
-{
-	return err_set(e, ERR_INTERNAL, "bitlocker", "the cipher failed");
-}
-
-static bool encrypt_block(EVP_CIPHER_CTX *ctx, const uint8_t in[IV_BYTES], uint8_t out[IV_BYTES])
-{
-	int n = 0;
-	return EVP_EncryptUpdate(ctx, out, &n, in, IV_BYTES) == 1 && n == IV_BYTES;
-}
-
 /* XTS counts sectors, CBC bytes. Both of the place where the sector lies, not of the one it is shown at. */
-static bool make_iv(const struct crypt *c, uint64_t at, uint8_t iv[IV_BYTES])
+static int make_iv(const struct crypt *c, uint64_t at, uint8_t iv[AES_BLOCK], struct err *e)
 {
-	memset(iv, 0, IV_BYTES);
+	memset(iv, 0, AES_BLOCK);
 	put_le64(iv, c->xts ? at / c->m->sector_size : at);
-	return c->xts || encrypt_block(c->iv, iv, iv);
+	return c->xts ? 0 : cipher_encrypt_block(c->iv, iv, iv, e);
 }
 
-static bool take_off_elephant(const struct crypt *c, uint64_t at, uint8_t *sector)
+static int take_off_elephant(const struct crypt *c, uint64_t at, uint8_t *sector, struct err *e)
 {
-	uint8_t place[IV_BYTES] = {0}, key[2 * IV_BYTES];
+	uint8_t place[AES_BLOCK] = {0}, key[2 * AES_BLOCK];
 	put_le64(place, at);
-	bool ok = encrypt_block(c->tweak, place, key);
-	place[IV_BYTES - 1] = 0x80;
-	ok = ok && encrypt_block(c->tweak, place, key + IV_BYTES);
-	if (ok)
+	int r = cipher_encrypt_block(c->tweak, place, key, e);
+	place[AES_BLOCK - 1] = 0x80;
+	if (r == 0)
+		r = cipher_encrypt_block(c->tweak, place, key + AES_BLOCK, e);
+	if (r == 0)
 		bitlocker_elephant(sector, c->m->sector_size, key);
-	OPENSSL_cleanse(key, sizeof(key));
-	return ok;
+	explicit_bzero(key, sizeof(key));
+	return r;
 }
 
 /* Whole sectors, in place. */
 static int decrypt(const struct crypt *c, uint64_t at, uint8_t *p, size_t len, struct err *e)
 {
 	size_t sector = c->m->sector_size;
-	for (size_t i = 0; i < len; i += sector) {
-		uint8_t iv[IV_BYTES];
-		int n = 0;
-		if (!make_iv(c, at + i, iv) || EVP_DecryptInit_ex(c->data, NULL, NULL, NULL, iv) != 1 ||
-		    EVP_DecryptUpdate(c->data, p + i, &n, p + i, (int)sector) != 1 || n != (int)sector)
-			return failed(e);
-		if (c->tweak && !take_off_elephant(c, at + i, p + i))
-			return failed(e);
+	int r = 0;
+	for (size_t i = 0; i < len && r == 0; i += sector) {
+		uint8_t iv[AES_BLOCK];
+		r = make_iv(c, at + i, iv, e);
+		if (r == 0)
+			r = cipher_decrypt(c->data, iv, p + i, sector, e);
+		if (r == 0 && c->tweak)
+			r = take_off_elephant(c, at + i, p + i, e);
 	}
-	return 0;
+	return r;
 }
 
 /* --- places --------------------------------------------------------------------------------------- */
@@ -194,9 +182,9 @@ static int crypt_read(struct blk *b, uint64_t off, void *to, size_t len, struct 
 static void crypt_close(struct blk *b)
 {
 	struct crypt *c = (struct crypt *)b;
-	EVP_CIPHER_CTX_free(c->data);    /* wipes the key */
-	EVP_CIPHER_CTX_free(c->iv);
-	EVP_CIPHER_CTX_free(c->tweak);
+	cipher_free(c->data);
+	cipher_free(c->iv);
+	cipher_free(c->tweak);
 	bitlocker_eow_free(&c->eow);
 	blk_unref(c->below);
 	free(c->zeroes);
@@ -253,33 +241,22 @@ static int make_zeroes(struct crypt *c, struct err *e)
 	return 0;
 }
 
-static EVP_CIPHER_CTX *make_ctx(const EVP_CIPHER *cipher, const uint8_t *key, bool encrypt)
-{
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	if (ctx && EVP_CipherInit_ex(ctx, cipher, NULL, key, NULL, encrypt) == 1 && EVP_CIPHER_CTX_set_padding(ctx, 0) == 1)
-		return ctx;
-	EVP_CIPHER_CTX_free(ctx);
-	return NULL;
-}
-
 static int set_keys(struct crypt *c, const uint8_t *key, size_t len, struct err *e)
 {
 	uint32_t method = c->m->method;
 	bool elephant = method == BITLOCKER_CBC_128_ELEPHANT || method == BITLOCKER_CBC_256_ELEPHANT;
 	c->xts = method == BITLOCKER_XTS_128 || method == BITLOCKER_XTS_256;
-	size_t one = elephant || c->xts ? len / 2 : len;
-	if (c->xts && CRYPTO_memcmp(key, key + one, one) == 0)
+	size_t one = elephant ? len / 2 : len;
+	if (c->xts && !cipher_is_xts_key(key, len))
 		return err_set(e, ERR_KEY_WRONG, "bitlocker", "this is no key of an XTS cipher");
-	/* No context fails for what the key is. */
-	if (c->xts) {
-		c->data = make_ctx(one == 16 ? EVP_aes_128_xts() : EVP_aes_256_xts(), key, false);
-		return c->data ? 0 : err_no_memory(e, "bitlocker");
-	}
-	const EVP_CIPHER *ecb = one == 16 ? EVP_aes_128_ecb() : EVP_aes_256_ecb();
-	c->data = make_ctx(one == 16 ? EVP_aes_128_cbc() : EVP_aes_256_cbc(), key, false);
-	c->iv = make_ctx(ecb, key, true);
-	c->tweak = elephant ? make_ctx(ecb, key + one, true) : NULL;
-	return c->data && c->iv && (c->tweak || !elephant) ? 0 : err_no_memory(e, "bitlocker");
+	if (c->xts)
+		return cipher_new(CIPHER_XTS, key, len, &c->data, e);
+	int r = cipher_new(CIPHER_CBC, key, one, &c->data, e);
+	if (r == 0)
+		r = cipher_new(CIPHER_ECB, key, one, &c->iv, e);
+	if (r == 0 && elephant)
+		r = cipher_new(CIPHER_ECB, key + one, one, &c->tweak, e);
+	return r;
 }
 
 static int prepare(struct crypt *c, const uint8_t *key, size_t len, struct err *e)

@@ -2,7 +2,6 @@
 
 #include "base/bytes.h"
 
-#include <openssl/crypto.h>
 
 enum { SECTOR_0 = 512 };
 
@@ -40,7 +39,7 @@ static int open_without_key(struct blk *b, const struct bitlocker_meta *m, struc
 		r = bitlocker_crypt_open(b, m, key.bytes, key.len, ret, e);
 		r = r < 0 ? r : 1;
 	}
-	OPENSSL_cleanse(&key, sizeof(key));
+	explicit_bzero(&key, sizeof(key));
 	return r;
 }
 

@@ -3,9 +3,8 @@
 
 #include "base/bytes.h"
 #include "base/utf8.h"
+#include "crypto/crypto.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,13 +16,6 @@ enum {
 	BEK_HEAD = 48,
 	EXTERNAL_HEAD = 24,
 };
-
-static int hash(const uint8_t *p, size_t len, uint8_t ret[32], struct err *e)
-{
-	unsigned n = 0;
-	/* SHA-256 takes any bytes; its state needs memory. */
-	return EVP_Digest(p, len, ret, &n, EVP_sha256(), NULL) == 1 ? 0 : err_no_memory(e, "bitlocker");
-}
 
 static int wrong(const struct bitlocker_meta *m, const char *what, struct err *e)
 {
@@ -47,10 +39,9 @@ static int try_stretched(const struct bitlocker_meta *m, unsigned kind, const ch
 		other_way = other_way || p.pbkdf2;
 		if (p.pbkdf2)
 			continue;
-		r = bitlocker_stretch(initial, p.salt, key, e);
-		if (r == 0)
-			r = bitlocker_unseal(m, &p, key, ret, e);
-		OPENSSL_cleanse(key, sizeof(key));
+		bitlocker_stretch(initial, p.salt, key);
+		r = bitlocker_unseal(m, &p, key, ret, e);
+		explicit_bzero(key, sizeof(key));
 	}
 	if (r == 0 && other_way)
 		return err_set(e, ERR_VOLUME_UNSUPPORTED, "bitlocker", "its %s is hashed with PBKDF2, which is not known here", what);
@@ -88,14 +79,12 @@ int bitlocker_open_password(const struct bitlocker_meta *m, const uint8_t *utf8,
 	if (len == 0 || len > PASSWORD_MAX || !utf8_valid(utf8, len))
 		return err_set(e, ERR_KEY_WRONG, "bitlocker", "a password of BitLocker is text in UTF-8, of at most %d bytes",
 		               PASSWORD_MAX);
-	int r = hash(utf16, to_utf16(utf8, len, utf16), once, e);
-	if (r == 0)
-		r = hash(once, sizeof(once), twice, e);
-	if (r == 0)
-		r = try_stretched(m, BITLOCKER_BY_PASSWORD, "password", twice, ret, e);
-	OPENSSL_cleanse(utf16, sizeof(utf16));
-	OPENSSL_cleanse(once, sizeof(once));
-	OPENSSL_cleanse(twice, sizeof(twice));
+	hash_sha256(utf16, to_utf16(utf8, len, utf16), once);
+	hash_sha256(once, sizeof(once), twice);
+	int r = try_stretched(m, BITLOCKER_BY_PASSWORD, "password", twice, ret, e);
+	explicit_bzero(utf16, sizeof(utf16));
+	explicit_bzero(once, sizeof(once));
+	explicit_bzero(twice, sizeof(twice));
 	return r;
 }
 
@@ -137,12 +126,12 @@ int bitlocker_open_recovery(const struct bitlocker_meta *m, const uint8_t *text,
 {
 	uint8_t raw[2 * GROUPS], once[32];
 	int r = parse_recovery(text, len, raw, e);
-	if (r == 0)
-		r = hash(raw, sizeof(raw), once, e);
-	if (r == 0)
+	if (r == 0) {
+		hash_sha256(raw, sizeof(raw), once);
 		r = try_stretched(m, BITLOCKER_BY_RECOVERY_KEY, "recovery key", once, ret, e);
-	OPENSSL_cleanse(raw, sizeof(raw));
-	OPENSSL_cleanse(once, sizeof(once));
+	}
+	explicit_bzero(raw, sizeof(raw));
+	explicit_bzero(once, sizeof(once));
 	return r;
 }
 

@@ -2,9 +2,8 @@
 #include "volume/bitlocker/bitlocker.h"
 
 #include "base/bytes.h"
+#include "crypto/crypto.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <string.h>
 
 enum {
@@ -33,24 +32,6 @@ size_t bitlocker_key_len(uint32_t method)
 	}
 }
 
-/* 1: the message's code is right; 0: it is not, with this key. */
-static int ccm_open(const struct bitlocker_sealed *s, const uint8_t key[32], uint8_t *out, struct err *e)
-{
-	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-	uint8_t mac[MAC];
-	int n = 0;
-	memcpy(mac, s->mac, sizeof(mac));
-	bool ready = c && EVP_DecryptInit_ex(c, EVP_aes_256_ccm(), NULL, NULL, NULL) == 1 &&
-	             EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_IVLEN, NONCE, NULL) == 1 &&
-	             EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, MAC, mac) == 1 &&
-	             EVP_DecryptInit_ex(c, NULL, NULL, key, s->nonce) == 1;
-	bool right = ready && EVP_DecryptUpdate(c, NULL, &n, NULL, (int)s->len) == 1 &&
-	             EVP_DecryptUpdate(c, out, &n, s->data, (int)s->len) == 1;
-	EVP_CIPHER_CTX_free(c);
-	/* Nothing up to `ready` depends on which key it is. */
-	return ready ? right : err_no_memory(e, "bitlocker");
-}
-
 /* What was sealed is an entry again, a key. 1: opened, and *ret_len is the length of that key or 0, where there is none in it;
  * 0: `key` is another one. */
 static int open_key(const struct bitlocker_sealed *s, const uint8_t key[32], uint8_t ret[SEALED_MAX], size_t *ret_len,
@@ -59,12 +40,13 @@ static int open_key(const struct bitlocker_sealed *s, const uint8_t key[32], uin
 	uint8_t out[SEALED_MAX];
 	struct bitlocker_entry n;
 	size_t at = 0, len = 0;
-	int r = s->data && s->len <= sizeof(out) ? ccm_open(s, key, out, e) : 0;
+	struct ccm_message m = {.nonce = s->nonce, .nonce_len = NONCE, .mac = s->mac, .mac_len = MAC, .data = s->data, .len = s->len};
+	int r = s->data && s->len <= sizeof(out) ? ccm_open(&m, key, 32, out, e) : 0;
 	if (r == 1 && bitlocker_entry_next(out, s->len, &at, &n) && n.value == BITLOCKER_VALUE_KEY && n.len > KEY_HEAD) {
 		len = n.len - KEY_HEAD;
 		memcpy(ret, n.data + KEY_HEAD, len);
 	}
-	OPENSSL_cleanse(out, sizeof(out));
+	explicit_bzero(out, sizeof(out));
 	*ret_len = len;
 	return r;
 }
@@ -100,7 +82,7 @@ static int open_data_key(const struct bitlocker_meta *m, const uint8_t vmk[BITLO
 		r = open_key(&s, vmk, key, &len, e);
 		found = r == 1 && len > 0 && take_key(m->method, key, len, ret);
 	}
-	OPENSSL_cleanse(key, sizeof(key));
+	explicit_bzero(key, sizeof(key));
 	if (r < 0)
 		return r;
 	return found ? 1 : err_set(e, ERR_VOLUME_CORRUPT, "bitlocker",
@@ -117,7 +99,7 @@ int bitlocker_unseal(const struct bitlocker_meta *m, const struct bitlocker_prot
 		r = len == BITLOCKER_VMK ? open_data_key(m, vmk, ret, e)
 		                         : err_set(e, ERR_VOLUME_CORRUPT, "bitlocker",
 		                                   "the BitLocker metadata is damaged: there is no key under this protector");
-	OPENSSL_cleanse(vmk, sizeof(vmk));
+	explicit_bzero(vmk, sizeof(vmk));
 	return r;
 }
 
@@ -135,20 +117,15 @@ int bitlocker_open_clear(const struct bitlocker_meta *m, struct bitlocker_key *r
 	return 0;
 }
 
-int bitlocker_stretch(const uint8_t initial[32], const uint8_t salt[16], uint8_t ret[32], struct err *e)
+void bitlocker_stretch(const uint8_t initial[32], const uint8_t salt[16], uint8_t ret[32])
 {
 	uint8_t state[88] = {0};     /* the last hash, the first one, the salt, a count */
-	EVP_MD_CTX *c = EVP_MD_CTX_new();
-	bool ok = c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1;
 	memcpy(state + 32, initial, 32);
 	memcpy(state + 64, salt, 16);
-	for (uint64_t i = 0; ok && i < ROUNDS; i++) {
+	for (uint64_t i = 0; i < ROUNDS; i++) {
 		put_le64(state + 80, i);
-		ok = EVP_DigestInit_ex(c, NULL, NULL) == 1 && EVP_DigestUpdate(c, state, sizeof(state)) == 1 &&
-		     EVP_DigestFinal_ex(c, state, NULL) == 1;
+		hash_sha256(state, sizeof(state), state);
 	}
 	memcpy(ret, state, 32);
-	OPENSSL_cleanse(state, sizeof(state));
-	EVP_MD_CTX_free(c);
-	return ok ? 0 : err_no_memory(e, "bitlocker");
+	explicit_bzero(state, sizeof(state));
 }

@@ -2,10 +2,11 @@
 #include "volume/luks/luks.h"
 
 #include "base/bytes.h"
+#include "crypto/crypto.h"
 #include "volume/luks/json.h"
 
+#include <assert.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,32 +34,37 @@ static void copy_free(struct copy *c)
 	c->bytes = NULL;
 }
 
-static const EVP_MD *checksum_of(const uint8_t *name)
+static bool checksum_of(const uint8_t *name, enum hash_kind *ret)
 {
 	static const struct {
 		const char *name;
-		const EVP_MD *(*md)(void);
-	} known[] = {{"sha256", EVP_sha256}, {"sha512", EVP_sha512}, {"sha384", EVP_sha384},
-	             {"sha224", EVP_sha224}, {"sha1", EVP_sha1},     {"sha3-256", EVP_sha3_256}};
+		enum hash_kind kind;
+	} known[] = {{"sha256", HASH_SHA256}, {"sha512", HASH_SHA512}, {"sha384", HASH_SHA384},
+	             {"sha224", HASH_SHA224}, {"sha1", HASH_SHA1},     {"sha3-256", HASH_SHA3_256}};
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strncmp((const char *)name, known[i].name, 32) == 0)
-			return known[i].md();
-	return NULL;
+		if (strncmp((const char *)name, known[i].name, 32) == 0) {
+			*ret = known[i].kind;
+			return true;
+		}
+	return false;
 }
 
-/* The checksum is taken over the whole copy with the checksum's own field zeroed. */
-static bool checksum_right(struct copy *c)
+/* 1: it is right, 0: it is not. It is taken over the whole copy with the checksum's own field zeroed. */
+static int checksum_right(struct copy *c, struct err *e)
 {
+	enum hash_kind kind;
+	if (!checksum_of(c->bytes + 72, &kind))
+		return 0;
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-	return checksum_of(c->bytes + 72) != NULL;
+	(void)e;
+	return 1;
 #else
-	uint8_t stored[CHECKSUM_MAX], found[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
-	const EVP_MD *md = checksum_of(c->bytes + 72);
+	uint8_t stored[CHECKSUM_MAX], found[HASH_BYTES_MAX];
+	static_assert((int)HASH_BYTES_MAX <= (int)CHECKSUM_MAX, "each of these fits the header's field");
 	memcpy(stored, c->bytes + CHECKSUM_AT, CHECKSUM_MAX);
 	memset(c->bytes + CHECKSUM_AT, 0, CHECKSUM_MAX);
-	return md && EVP_Digest(c->bytes, c->len, found, &len, md, NULL) == 1 && len <= CHECKSUM_MAX &&
-	       memcmp(stored, found, len) == 0;
+	int r = hash_once(kind, c->bytes, c->len, found, e);
+	return r < 0 ? r : memcmp(stored, found, hash_bytes(kind)) == 0;
 #endif
 }
 
@@ -85,7 +91,7 @@ static int read_copy(struct blk *b, uint64_t off, const uint8_t *magic, struct c
 		return err_no_memory(e, "luks");
 	r = blk_read(b, off, c.bytes, c.len, e);
 	if (r == 0)
-		r = checksum_right(&c);
+		r = checksum_right(&c, e);
 	if (r <= 0)
 		copy_free(&c);
 	else
