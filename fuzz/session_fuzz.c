@@ -182,8 +182,9 @@ static bool turn(void)
 
 /* --- stand-ins ------------------------------------------------------------------------------------ */
 
-int __wrap_pump_start(struct err *e)
+int __wrap_pump_start(bool callers, struct err *e)
 {
+	(void)callers;
 	(void)e;
 	return 0;
 }

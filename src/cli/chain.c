@@ -294,7 +294,8 @@ static int check_all_there(const struct chain *c, const struct chain_options *op
 static int open_all(const struct chain_options *opt, bool foreign, struct chain *ret, bool *ret_foreign, struct err *e)
 {
 	struct chain c = {0};
-	struct session_options so = {.log_fd = -1, .no_sandbox = getenv("SENDENSE_NO_SANDBOX") != NULL, .foreign = foreign};
+	struct session_options so = {
+		.log_fd = -1, .one_thread = true, .no_sandbox = getenv("SENDENSE_NO_SANDBOX") != NULL, .foreign = foreign};
 	int r = session_begin(&so, &c.session, e);
 	if (r < 0)
 		return r;

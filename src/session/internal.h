@@ -140,7 +140,12 @@ int session_take_layer(struct session *s, struct pending *p, struct wire_layer *
 /* --- pump.c: one thread that waits for all descriptors of all sessions --- */
 
 /* Starts the thread unless it runs. */
-int pump_start(struct err *e);
+int pump_start(bool callers, struct err *e);
+/* Whether there is no thread: who waits calls pump_turn(), without a lock, which handles what happens within the time and returns. */
+bool pump_is_callers(void);
+void pump_turn(uint64_t ms);
+/* Where there is no thread: until fd is readable, or the time has run out; what happens meanwhile is handled. */
+void pump_turn_until(int fd, uint64_t ms);
 
 enum watch_kind { WATCH_SOCKET, WATCH_PROCESS, WATCH_HELPER, WATCH_STREAM };
 

@@ -1,4 +1,4 @@
-/* The pump: one thread, one epoll.
+/* The pump: one epoll, and one thread, or none where the program is one thread itself (pump_turn()).
  *
  * An event carries a watch's number, never a pointer: the thread looks the number up under the lock, so an
  * event that was already on its way when its watch was removed finds nothing. A stream's watch is handled under a lock
@@ -6,7 +6,9 @@
  */
 #include "session/internal.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -35,6 +37,8 @@ static struct {
 	uint64_t last;
 	int epoll;
 	bool running;
+	bool callers;                    /* no thread */
+	uint64_t next_tick;
 } pump = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.dispatch = PTHREAD_MUTEX_INITIALIZER,
@@ -151,28 +155,40 @@ static void check_late(void)
 	}
 }
 
+void pump_turn(uint64_t ms)
+{
+	struct epoll_event events[EVENTS];
+	int n = epoll_wait(pump.epoll, events, EVENTS, ms < TICK_MS ? (int)ms : TICK_MS);
+	for (int i = 0; i < n; i++)
+		handle(events[i].data.u64);
+	if (now_ms() >= pump.next_tick) {
+		check_late();
+		pump.next_tick = now_ms() + TICK_MS;
+	}
+}
+
+void pump_turn_until(int fd, uint64_t ms)
+{
+	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = pump.epoll, .events = POLLIN}};
+	(void)poll(p, 2, ms < TICK_MS ? (int)ms : TICK_MS);
+	pump_turn(0);
+}
+
+bool pump_is_callers(void)
+{
+	return pump.callers;
+}
+
 static void *pump_main(void *arg)
 {
 	(void)arg;
-	uint64_t next_tick = now_ms() + TICK_MS;
-	for (;;) {
-		struct epoll_event events[EVENTS];
-		int n = epoll_wait(pump.epoll, events, EVENTS, TICK_MS);
-		for (int i = 0; i < n; i++)
-			handle(events[i].data.u64);
-		if (now_ms() >= next_tick) {
-			check_late();
-			next_tick = now_ms() + TICK_MS;
-		}
-	}
+	for (;;)
+		pump_turn(TICK_MS);
 	return NULL;
 }
 
 static int start_thread(struct err *e)
 {
-	pump.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (pump.epoll < 0)
-		return err_set_errno(e, ERR_INTERNAL, errno, "session", "cannot make an epoll");
 	/* Signals are for the program's own threads. */
 	sigset_t all, old;
 	(void)sigfillset(&all);
@@ -180,19 +196,32 @@ static int start_thread(struct err *e)
 	pthread_t thread;
 	int r = pthread_create(&thread, NULL, pump_main, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r != 0) {
-		(void)close(pump.epoll);
+	if (r != 0)
 		return err_set_errno(e, ERR_NO_MEMORY, r, "session", "cannot start the session thread");
-	}
 	(void)pthread_detach(thread);
-	pump.running = true;
 	return 0;
 }
 
-int pump_start(struct err *e)
+static int start_locked(bool callers, struct err *e)
+{
+	pump.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (pump.epoll < 0)
+		return err_set_errno(e, ERR_INTERNAL, errno, "session", "cannot make an epoll");
+	pump.callers = callers;
+	pump.next_tick = now_ms() + TICK_MS;
+	int r = callers ? 0 : start_thread(e);
+	if (r < 0)
+		(void)close(pump.epoll);
+	else
+		pump.running = true;
+	return r;
+}
+
+int pump_start(bool callers, struct err *e)
 {
 	pthread_mutex_lock(&pump.lock);
-	int r = pump.running ? 0 : start_thread(e);
+	int r = pump.running ? 0 : start_locked(callers, e);
+	assert(r < 0 || pump.callers == callers);
 	pthread_mutex_unlock(&pump.lock);
 	return r;
 }

@@ -287,6 +287,20 @@ bool session_receive(struct session *s)
 
 /* --- calls ---------------------------------------------------------------------------------------- */
 
+/* Until something may have changed; false when the time has run out. */
+static bool wait_locked(struct session *s, const struct timespec *until)
+{
+	if (!pump_is_callers())
+		return pthread_cond_timedwait(&s->changed, &s->lock, until) == 0;
+	uint64_t end = (uint64_t)until->tv_sec * 1000 + (uint64_t)until->tv_nsec / 1000000, now = now_ms();
+	if (now >= end)
+		return false;
+	pthread_mutex_unlock(&s->lock);
+	pump_turn(end - now);
+	pthread_mutex_lock(&s->lock);
+	return true;
+}
+
 static void forget_locked(struct session *s, struct pending *p)
 {
 	struct pending **at = &s->pending;
@@ -312,7 +326,7 @@ static int submit_failed(struct session *s, struct pending *p, struct err *e)
 	deadline_after(&until, DEATH_WAIT_MS);
 	pthread_mutex_lock(&s->lock);
 	forget_locked(s, p);
-	while (e->code == ERR_WORKER_DIED && !s->dead && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+	while (e->code == ERR_WORKER_DIED && !s->dead && wait_locked(s, &until))
 		;
 	if (s->dead)
 		*e = s->why;
@@ -383,7 +397,7 @@ bool session_wait_answer(struct session *s, struct pending *p, unsigned timeout_
 	struct timespec until;
 	deadline_after(&until, timeout_ms);
 	pthread_mutex_lock(&s->lock);
-	while (!p->done && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+	while (!p->done && wait_locked(s, &until))
 		;
 	bool done = p->done;
 	pthread_mutex_unlock(&s->lock);
@@ -460,7 +474,7 @@ static int hello(struct session *s, const struct session_options *opt, struct er
 	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
 	wire_begin(&b, WIRE_HELLO, 0);
 	wire_put_u32(&b, WIRE_VERSION);
-	wire_put_u32(&b, opt->no_sandbox ? 1 : 0);
+	wire_put_u32(&b, (opt->no_sandbox ? WIRE_HELLO_NO_SANDBOX : 0) | (opt->one_thread ? WIRE_HELLO_ONE_THREAD : 0));
 	s->hello = (struct pending){.answer = BUF_INIT(WIRE_FRAME_MAX)};
 	return session_submit(s, &s->hello, &b, NULL, 0, e);
 }
@@ -524,7 +538,7 @@ int session_begin(const struct session_options *opt, struct session **ret, struc
 		return r;
 	}
 	/* Not before the worker is on its way: a first thread takes its time, too. */
-	r = pump_start(e);
+	r = pump_start(opt->one_thread, e);
 	if (r == 0)
 		s->pid_watch = pump_watch(WATCH_PROCESS, s->pidfd, s, NULL, e);
 	if (s->pid_watch)

@@ -345,7 +345,9 @@ ssize_t stream_read_wait(struct stream *st, void *to, size_t max, struct err *e)
 			continue;
 		}
 		struct pollfd p = {.fd = st->ring.data_fd, .events = POLLIN};
-		if (poll(&p, 1, (int)(st->session->stall_timeout_ms - waited)) > 0)
+		if (pump_is_callers())
+			pump_turn_until(p.fd, st->session->stall_timeout_ms - waited);
+		if (poll(&p, 1, pump_is_callers() ? 0 : (int)(st->session->stall_timeout_ms - waited)) > 0)
 			drain_event(st);
 	}
 }

@@ -67,6 +67,13 @@ enum wire_direction {
 	WIRE_TO_CLIENT = 2,
 };
 
+/* What HELLO asks for. */
+enum wire_hello {
+	WIRE_HELLO_NO_SANDBOX = 1 << 0,  /* sanitizer builds only */
+	WIRE_HELLO_ONE_THREAD = 1 << 1,  /* requests are served where they are received, one after the other; none is cancelled; the
+	                                  * worker ends with the thread that started it */
+};
+
 /* X(name, number, direction, phases of the worker, payload at most, descriptors at least, at most) */
 #define WIRE_MESSAGES(X)                                                                            \
 	X(HELLO,       1, WIRE_TO_WORKER, WIRE_PHASE_HELLO, 16, 0, 0)                                \

@@ -414,9 +414,9 @@ int jobs_submit(struct worker *w, struct job *j, struct err *e)
 	return r;
 }
 
-void jobs_run_here(struct job *j)
+void jobs_run_here(struct job *j, bool hold)
 {
-	j->held = true;
+	j->held = hold;
 	job_run(j);
 	job_free(j);
 }

@@ -6,9 +6,10 @@
 
 /* Queues j, which is taken over on success only. */
 int jobs_submit(struct worker *w, struct job *j, struct err *e);
-/* Runs j at once, on the calling thread, and frees it. Only for what cannot take long, and before anything else runs. The
- * answer is held until jobs_flush(): a client that sends a hundred layers is woken a few times, not a hundred. */
-void jobs_run_here(struct job *j);
+/* Runs j at once, on the calling thread, and frees it: for what cannot take long, before anything else runs, and for everything where
+ * the client has but one thread, too. hold: the answer waits for jobs_flush(); a client that sends a hundred layers is woken a few
+ * times, not a hundred. */
+void jobs_run_here(struct job *j, bool hold);
 void jobs_flush(struct worker *w);
 /* Tells the job to stop; it answers with an error. Unknown numbers are fine: it may just have ended. */
 void jobs_cancel(struct worker *w, uint32_t request);

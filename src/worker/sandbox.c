@@ -14,6 +14,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -132,7 +133,14 @@ static int enter_seccomp(bool sockets, uint32_t *layers, struct err *e)
 	return 0;
 }
 
-int sandbox_enter(bool sockets, uint32_t *ret_layers, struct err *e)
+int sandbox_end_with_parent(struct err *e)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
+		return 0;
+	return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot be told of the parent's end");
+}
+
+int sandbox_enter(bool sockets, bool with_parent, uint32_t *ret_layers, struct err *e)
 {
 	uint32_t layers = 0;
 	if (close_range(WIRE_CONTROL_FD + 1, ~0U, 0) < 0)
@@ -149,7 +157,10 @@ int sandbox_enter(bool sockets, uint32_t *ret_layers, struct err *e)
 	layers |= SANDBOX_UNPRIVILEGED;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot set no_new_privs");
-	r = enter_landlock(&layers, e);
+	/* Not before the user was dropped: the kernel forgets it then. */
+	r = with_parent ? sandbox_end_with_parent(e) : 0;
+	if (r == 0)
+		r = enter_landlock(&layers, e);
 	if (r == 0)
 		r = enter_seccomp(sockets, &layers, e);
 	if (r == 0)

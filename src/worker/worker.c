@@ -35,7 +35,8 @@ static int check_hello(struct worker *w, struct wire_frame *f, struct err *e)
 	if (f->payload.bad || version != WIRE_VERSION)
 		return err_set(e, ERR_WORKER_PROTOCOL, "worker", "the client speaks protocol version %u, this worker %d", version,
 		               WIRE_VERSION);
-	w->no_sandbox = flags & 1;
+	w->one_thread = flags & WIRE_HELLO_ONE_THREAD;
+	w->no_sandbox = flags & WIRE_HELLO_NO_SANDBOX;
 	if (w->no_sandbox && !SANITIZED)
 		return err_set(e, ERR_SANDBOX, "worker", "this build never runs without its sandbox");
 	return 0;
@@ -52,8 +53,10 @@ static int greet(struct worker *w, uint8_t *buf, struct err *e)
 		return r;
 	r = check_hello(w, &f, e);
 	uint32_t layers = 0;
+	if (r == 0 && w->no_sandbox && w->one_thread)
+		r = sandbox_end_with_parent(e);
 	if (r == 0 && !w->no_sandbox)
-		r = sandbox_enter(w->source != NULL, &layers, e);
+		r = sandbox_enter(w->source != NULL, w->one_thread, &layers, e);
 	if (r == 0 && !w->no_sandbox)
 		r = sandbox_self_test(e);
 
@@ -131,10 +134,14 @@ static void start_job(struct worker *w, struct wire_frame *f)
 	struct job *j = NULL;
 	int r = make_job(w, f, &j, &e);
 	if (r == 0 && is_part(f->type)) {
-		jobs_run_here(j);
+		jobs_run_here(j, true);
 		return;
 	}
 	jobs_flush(w);
+	if (r == 0 && w->one_thread) {
+		jobs_run_here(j, false);
+		return;
+	}
 	if (r == 0)
 		r = jobs_submit(w, j, &e);
 	if (r < 0) {

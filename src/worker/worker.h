@@ -155,7 +155,7 @@ struct worker {
 	int sock;
 	struct buf held[WORKER_HELD_MAX];    /* answers not sent yet; main thread only */
 	unsigned held_count;
-	bool no_sandbox;
+	bool no_sandbox, one_thread;
 	unsigned phase;                  /* main thread only */
 	_Atomic unsigned next_phase;     /* set by the OPEN job, taken over by the main thread */
 	struct gate gate;
