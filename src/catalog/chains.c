@@ -40,52 +40,50 @@ static bool has_parent(const struct catalog_disk *d)
 
 /* --- ancestors ------------------------------------------------------------------------------------ */
 
-static int push(struct catalog_disk_list *l, struct catalog_disk *disk, struct err *e)
-{
-	struct catalog_disk **more = reallocarray(l->items, l->count + 1, sizeof(struct catalog_disk *));
-	if (!more) {
-		free(disk);
-		return err_no_memory(e, "catalog");
-	}
-	l->items = more;
-	l->items[l->count++] = disk;
-	return 0;
-}
+/* One statement: a hundred of them, a layer each, took twice as long. The depth ends a circle. */
+static const char ancestors_select[] =
+	"WITH RECURSIVE up (id, parent, parent_index, depth) AS ("
+	"SELECT id, parent_backup_id, parent_disk_index, 0 FROM backup_disks WHERE id = ?1"
+	" UNION ALL SELECT p.id, p.parent_backup_id, p.parent_disk_index, up.depth + 1 FROM up"
+	" JOIN backup_disks p ON p.backup_job_id = up.parent AND p.disk_index = up.parent_index WHERE up.depth < ?2) "
+	DISK_COLUMNS "up CROSS JOIN backup_disks d ON d.id = up.id" DISK_JOINS "ORDER BY up.depth";
 
-static int read_parent(struct catalog *c, const struct catalog_disk *child, struct catalog_disk **ret, struct err *e)
+static int check_ancestors(const struct catalog_disk_list *l, struct err *e)
 {
-	int r = disk_read_by_index(c, child->parent_backup_id, child->parent_disk_index, ret, e);
-	if (r != ERR_DISK_NOT_FOUND)
-		return r;
-	err_clear(e);
+	if (l->count == 0)
+		return err_set(e, ERR_DISK_NOT_FOUND, "catalog", "there is no such disk in the catalog");
+	if (l->count > CATALOG_CHAIN_MAX)
+		return err_set(e, ERR_LIMIT, "catalog", "the chain of backup %s has more than %d layers, or runs in a circle",
+		               l->items[0]->backup_id, CATALOG_CHAIN_MAX);
+	const struct catalog_disk *last = l->items[l->count - 1];
+	if (!has_parent(last))
+		return 0;
 	return err_set(e, ERR_IMAGE_LAYER_MISSING, "catalog", "backup %s is based on disk %lld of backup %s, which is not in the catalog",
-	               child->backup_id, (long long)child->parent_disk_index, child->parent_backup_id);
+	               last->backup_id, (long long)last->parent_disk_index, last->parent_backup_id);
 }
 
 static int ancestors(struct catalog *c, int64_t disk_id, struct catalog_disk_list *l, struct err *e)
 {
-	struct catalog_disk *disk;
-	int r = disk_read(c, disk_id, &disk, e);
-	if (r >= 0)
-		r = push(l, disk, e);
-	while (r >= 0 && has_parent(l->items[l->count - 1])) {
-		if (l->count == CATALOG_CHAIN_MAX)
-			return err_set(e, ERR_LIMIT, "catalog", "the chain of backup %s has more than %d layers, or runs in a circle",
-			               l->items[0]->backup_id, CATALOG_CHAIN_MAX);
-		r = read_parent(c, l->items[l->count - 1], &disk, e);
-		if (r >= 0)
-			r = push(l, disk, e);
-	}
-	return r;
+	sqlite3_stmt *st;
+	void **items;
+	int r = db_prepare(c, ancestors_select, &st, e);
+	if (r < 0)
+		return r;
+	(void)sqlite3_bind_int64(st, 1, disk_id);
+	(void)sqlite3_bind_int64(st, 2, CATALOG_CHAIN_MAX);
+	r = row_list(c, st, &disk_table, &items, &l->count, e);
+	if (r < 0)
+		return r;
+	l->items = (struct catalog_disk **)items;
+	return check_ancestors(l, e);
 }
 
 int catalog_disk_ancestors(struct catalog *c, int64_t disk_id, struct catalog_disk_list *ret, struct err *e)
 {
 	struct catalog_disk_list l = {0};
-	int r = db_begin_reading(c, e);
-	if (r < 0)
-		return r;
-	r = db_end(c, ancestors(c, disk_id, &l, e), e);
+	catalog_lock(c);
+	int r = ancestors(c, disk_id, &l, e);
+	catalog_unlock(c);
 	if (r < 0)
 		catalog_disk_list_free(&l);
 	else

@@ -200,23 +200,13 @@ void catalog_unlock(struct catalog *c)
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
-static int begin(struct catalog *c, const char *sql, struct err *e)
+int db_begin(struct catalog *c, struct err *e)
 {
 	catalog_lock(c);
-	int r = db_exec(c, sql, e);
+	int r = db_exec(c, "BEGIN IMMEDIATE", e);
 	if (r < 0)
 		catalog_unlock(c);
 	return r;
-}
-
-int db_begin(struct catalog *c, struct err *e)
-{
-	return begin(c, "BEGIN IMMEDIATE", e);
-}
-
-int db_begin_reading(struct catalog *c, struct err *e)
-{
-	return begin(c, "BEGIN", e);
 }
 
 int db_end(struct catalog *c, int r, struct err *e)

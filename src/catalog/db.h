@@ -1,5 +1,5 @@
 /* Inside the catalog: the connection, its statements and transactions. All of it is called with the lock held,
- * except catalog_lock, db_begin, db_begin_reading and catalog_open. */
+ * except catalog_lock, db_begin and catalog_open. */
 #ifndef CATALOG_DB_H
 #define CATALOG_DB_H
 
@@ -29,8 +29,6 @@ void catalog_unlock(struct catalog *c);
 /* Takes the lock and starts a writing transaction; db_end commits it (r >= 0) or undoes it, releases the lock, and returns r or
  * the commit's own error. A failed db_begin holds nothing. */
 int db_begin(struct catalog *c, struct err *e);
-/* The same for several statements that only read: they see one state, and SQLite locks the file once. */
-int db_begin_reading(struct catalog *c, struct err *e);
 int db_end(struct catalog *c, int r, struct err *e);
 
 /* The statement for that text, from the cache, reset and with nothing bound. It belongs to the cache. */

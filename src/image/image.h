@@ -66,10 +66,10 @@ struct image_layer_info {
 	uint64_t virtual_size;                   /* bytes the guest sees */
 	uint64_t file_size;                      /* bytes of the file itself */
 	uint32_t cluster_size;                   /* bytes; 0 raw */
-	char backing_name[IMAGE_NAME_MAX];       /* "" for none; as in the header */
+	const char *backing_name;                /* the layer's; "" for none; as in the header, shorter than IMAGE_NAME_MAX */
 	enum image_format backing_format;        /* IMAGE_AUTO where the header does not say */
 	bool has_data_file;                      /* guest clusters lie in an external raw file */
-	char data_file_name[IMAGE_NAME_MAX];     /* "" where the header does not name it */
+	const char *data_file_name;              /* likewise; "" where the header does not name it */
 	bool encrypted;                          /* QCOW2: LUKS inside; somebody else decrypts it */
 	bool dirty;                              /* refcounts may be stale: harmless for reading */
 	bool extended_l2;

@@ -114,6 +114,7 @@ int image_layer_open(int fd, enum image_format format, struct image_layer **ret,
 	if (!l)
 		return err_no_memory(e, module);
 	l->fd = l->data_fd = fd;
+	l->info.backing_name = l->info.data_file_name = "";
 	int r = open_inner(l, format, e);
 	if (r < 0) {
 		image_layer_close(l);
@@ -160,11 +161,20 @@ int image_layer_set_source(struct image_layer *l, struct blk *source, struct err
 	return 0;
 }
 
+void image_name_drop(const char **name)
+{
+	if (**name)
+		free((char *)(uintptr_t)*name);
+	*name = "";
+}
+
 void image_layer_close(struct image_layer *l)
 {
 	if (!l)
 		return;
 	blk_unref(l->source);
+	image_name_drop(&l->info.backing_name);
+	image_name_drop(&l->info.data_file_name);
 	free(l->extents);
 	free(l->l1);
 	free(l);

@@ -14,6 +14,9 @@ enum {
 	L1_WINDOW_BYTES = 16 << 10,        /* of an L1 table kept in memory: 1 TiB of guest at 64 KiB clusters */
 };
 
+/* Frees a name of image_layer_info and makes it "". */
+void image_name_drop(const char **name);
+
 struct image_layer {
 	int fd;
 	int data_fd;                  /* holds the guest clusters: fd, or the external file; -1 until that is set */

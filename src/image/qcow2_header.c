@@ -128,15 +128,22 @@ static void printable(char *to, size_t size, const uint8_t *from, size_t len)
 }
 
 /* A name to be compared: kept byte for byte, so it must fit and hold no NUL. */
-static int take_name(char *to, size_t size, const uint8_t *from, size_t len, const char *what, struct err *e)
+static int take_name(const char **to, const uint8_t *from, size_t len, const char *what, struct err *e)
 {
-	if (len >= size)
+	if (len >= IMAGE_NAME_MAX)
 		return err_set(e, ERR_IMAGE_CORRUPT, module,
-		               "the %s is %zu bytes long, at most %zu are allowed", what, len, size - 1);
+		               "the %s is %zu bytes long, at most %d are allowed", what, len, IMAGE_NAME_MAX - 1);
 	if (memchr(from, 0, len))
 		return err_set(e, ERR_IMAGE_CORRUPT, module, "the %s holds a NUL byte", what);
-	memcpy(to, from, len);
-	to[len] = '\0';
+	image_name_drop(to);
+	char *copy = len > 0 ? malloc(len + 1) : NULL;
+	if (len > 0 && !copy)
+		return err_no_memory(e, module);
+	if (copy) {
+		memcpy(copy, from, len);
+		copy[len] = '\0';
+		*to = copy;
+	}
 	return 0;
 }
 
@@ -164,7 +171,7 @@ static int take_extension(struct image_layer *l, struct header *h, uint32_t type
 		find_feature_name(h, p, len);
 		return 0;
 	case EXT_DATA_FILE:
-		return take_name(l->info.data_file_name, sizeof(l->info.data_file_name), p, len, "data file name", e);
+		return take_name(&l->info.data_file_name, p, len, "data file name", e);
 	case EXT_CRYPT_HEADER:
 		if (len != 16)
 			return corrupt(e, "the header extension that names the encryption header has not 16 bytes");
@@ -317,8 +324,7 @@ static int read_backing(struct image_layer *l, const struct header *h, const uin
 		return 0;
 	if (!range_inside(h->backing_off, h->backing_len, len))
 		return corrupt(e, "the backing file name lies outside the header's cluster");
-	int r = take_name(l->info.backing_name, sizeof(l->info.backing_name), head + h->backing_off, h->backing_len,
-	                  "backing file name", e);
+	int r = take_name(&l->info.backing_name, head + h->backing_off, h->backing_len, "backing file name", e);
 	return r < 0 ? r : backing_format(h->backing_format, &l->info.backing_format, e);
 }
 
@@ -341,7 +347,7 @@ static void fill_info(struct image_layer *l, const struct header *h)
 		l->data_fd = -1;
 		l->data_size = 0;
 	} else {
-		info->data_file_name[0] = '\0';
+		image_name_drop(&info->data_file_name);
 	}
 }
 

@@ -17,6 +17,7 @@
 #include "volume/volume.h"
 #include "wire/keyhelper.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <gcrypt.h>
@@ -68,6 +69,7 @@ static bool refuse(void)
 	if (!counting || ++taken != fail_at)
 		return false;
 	failed = true;
+	errno = ENOMEM;
 	return true;
 }
 
