@@ -1,6 +1,6 @@
 /* map: where the bytes of one stretch of the guest ("slot") lie, resolved through all layers.
  *
- * A granule is the smallest (sub)cluster of any layer of the chain. A slot is 128 to 512 of them: 8 MiB, where that is not more.
+ * A granule is the smallest (sub)cluster of any layer of the chain. A slot is 128 to 512 of them: 16 MiB, where that is not more.
  * Of a long chain's layers it takes a read each, so it is not small; what opening looks at lies in a few places far apart, so it
  * is not large.
  * It is resolved in one go into an array of cells, newest layer first: each layer puts what it has into
@@ -12,7 +12,7 @@
 #include "layer.h"
 
 enum {
-	MAP_SLOT_BITS = 23,                        /* log2 of a slot's bytes, within these of its granules: */
+	MAP_SLOT_BITS = 24,                        /* log2 of a slot's bytes, within these of its granules: */
 	MAP_SLOT_GRANULE_BITS_MIN = 7,
 	MAP_SLOT_GRANULE_BITS_MAX = 9,
 	MAP_SLOT_GRANULES_MAX = 1 << MAP_SLOT_GRANULE_BITS_MAX,
