@@ -133,6 +133,21 @@ else
 	skip "the manifest is the kernel's" "no loop mount here"
 fi
 
+# --- a command that is killed ---
+# Its worker ends with it, whatever it does: writing into a ring nobody empties, or nothing at all.
+for state in busy stopped; do
+	mkfifo "$T/pipe.$state"
+	$I tar "$A" / >"$T/pipe.$state" & CMD=$!
+	exec 9<"$T/pipe.$state"
+	W=
+	for _ in $(seq 300); do W=$(pgrep -P $CMD sendense-worker) && [ -n "$(head -c 1 <&9)" ] && break; sleep 0.1; done
+	[ $state = busy ] || kill -STOP "$W"
+	kill -9 $CMD; wait $CMD 2>/dev/null
+	for _ in $(seq 300); do kill -0 "$W" 2>/dev/null || break; sleep 0.1; done
+	ok "a command is killed, its worker was $state" bash -c "[ -n '$W' ] && ! kill -0 '$W' 2>/dev/null"
+	exec 9<&-
+done
+
 # --- what is linked ---
 for p in sendense sendense-hub sendense-client; do
 	B=$(command -v $p) || continue
