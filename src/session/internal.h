@@ -137,15 +137,16 @@ void session_kill_helpers_locked(struct session *s);
 /* A LAYER_INFO answer; frees it. */
 int session_take_layer(struct session *s, struct pending *p, struct wire_layer *ret, struct err *e);
 
-/* --- pump.c: one thread that waits for all descriptors of all sessions --- */
+/* --- pump.c: what waits for all descriptors of all sessions --- */
 
-/* Starts the thread unless it runs. */
+/* Starts the thread unless it runs. callers: there is none, as in session_options.one_thread. */
 int pump_start(bool callers, struct err *e);
-/* Whether there is no thread: who waits calls pump_turn(), without a lock, which handles what happens within the time and returns. */
+/* Whether there is no thread. Then who waits calls pump_turn(), without a lock: it handles what happens within the time, if anything
+ * does, and returns. */
 bool pump_is_callers(void);
 void pump_turn(uint64_t ms);
-/* Where there is no thread: until fd is readable, or the time has run out; what happens meanwhile is handled. */
-void pump_turn_until(int fd, uint64_t ms);
+/* Until fd is readable or the time has run out, or earlier; without a thread this turns the pump, too. */
+void pump_wait_readable(int fd, uint64_t ms);
 
 enum watch_kind { WATCH_SOCKET, WATCH_PROCESS, WATCH_HELPER, WATCH_STREAM };
 

@@ -167,11 +167,12 @@ void pump_turn(uint64_t ms)
 	}
 }
 
-void pump_turn_until(int fd, uint64_t ms)
+void pump_wait_readable(int fd, uint64_t ms)
 {
 	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = pump.epoll, .events = POLLIN}};
-	(void)poll(p, 2, ms < TICK_MS ? (int)ms : TICK_MS);
-	pump_turn(0);
+	(void)poll(p, pump.callers ? 2 : 1, ms < TICK_MS ? (int)ms : TICK_MS);
+	if (pump.callers)
+		pump_turn(0);
 }
 
 bool pump_is_callers(void)

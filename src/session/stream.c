@@ -5,7 +5,7 @@
  *	            ▼                          ▼
  *	   data eventfd ◀──────────────── stream_nudge
  *	            │
- *	   stream_read_wait polls it, or the pump's watch on it calls wake()
+ *	   stream_read_wait waits for it, or the pump's watch on it calls wake()
  *
  * The end is looked at before the ring: a worker fills the ring first and says DONE afterwards, so DONE and an empty
  * ring together are the end.
@@ -16,7 +16,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -344,11 +343,8 @@ ssize_t stream_read_wait(struct stream *st, void *to, size_t max, struct err *e)
 			stalled(st);
 			continue;
 		}
-		struct pollfd p = {.fd = st->ring.data_fd, .events = POLLIN};
-		if (pump_is_callers())
-			pump_turn_until(p.fd, st->session->stall_timeout_ms - waited);
-		if (poll(&p, 1, pump_is_callers() ? 0 : (int)(st->session->stall_timeout_ms - waited)) > 0)
-			drain_event(st);
+		pump_wait_readable(st->ring.data_fd, st->session->stall_timeout_ms - waited);
+		drain_event(st);
 	}
 }
 
