@@ -218,8 +218,8 @@ static int copy_file(struct pack *p, struct fs_file *f, const struct archive_ent
 
 static int pack_file(struct pack *p, const struct walk_entry *we, struct archive_entry *en, struct err *e)
 {
-	bool several = we->st->nlink > 1;
-	if (several && archive_wants_hardlinks(p->archive)) {
+	bool several = we->st->nlink > 1 && archive_wants_hardlinks(p->archive);
+	if (several) {
 		struct link *l = *find_link(p, we->id);
 		if (l) {
 			en->type = ARCHIVE_HARDLINK;

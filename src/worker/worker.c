@@ -199,19 +199,38 @@ static void warm_up(void)
 	qsort(large, sizeof(large) / sizeof(large[0]), sizeof(large[0]), no_order);
 }
 
-int worker_main(const struct worker_source *source)
+int worker_run(struct worker *w, struct err *e)
 {
-	static struct worker w;
 	static uint8_t buf[WIRE_FRAME_MAX];
-	w.source = source;
-	w.sock = WIRE_CONTROL_FD;
-	gate_init(&w.gate);
-	(void)pthread_mutex_init(&w.lock, NULL);
+	gate_init(&w->gate);
+	(void)pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_t attr;
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&w.work, &attr);
-	atomic_init(&w.next_phase, WIRE_PHASE_CONFIG);
+	(void)pthread_cond_init(&w->work, &attr);
+	atomic_init(&w->next_phase, WIRE_PHASE_CONFIG);
+	int r = greet(w, buf, e);
+	if (r == 0)
+		r = serve(w, buf, e);
+	jobs_flush(w);
+	return r;
+}
+
+bool worker_end(struct worker *w)
+{
+	if (!jobs_end(w, END_WAIT_MS))
+		return false;
+	listing_free(w->cached);
+	w->cached = NULL;
+	disks_close(&w->disks);
+	return true;
+}
+
+int worker_main(const struct worker_source *source)
+{
+	static struct worker w;
+	w.source = source;
+	w.sock = WIRE_CONTROL_FD;
 
 	/* One heap for all threads, and large blocks go back to the system when freed: there may be a thousand of us. */
 	(void)mallopt(M_ARENA_MAX, 1);
@@ -223,16 +242,10 @@ int worker_main(const struct worker_source *source)
 		source->warm_up();
 
 	struct err e = ERR_INIT;
-	int r = greet(&w, buf, &e);
-	if (r < 0)
+	if (worker_run(&w, &e) < 0)
 		return quit(e.code == ERR_SANDBOX ? EXIT_SANDBOX : EXIT_PROTOCOL, &e);
-	r = serve(&w, buf, &e);
-	if (r < 0)
-		return quit(EXIT_PROTOCOL, &e);
 	/* The client is gone. */
-	if (!jobs_end(&w, END_WAIT_MS))
-		_exit(EXIT_CLIENT_GONE); /* a job still runs: nothing may be taken down under it */
-	listing_free(w.cached);
-	disks_close(&w.disks);
+	if (!worker_end(&w))
+		_exit(EXIT_CLIENT_GONE);
 	return EXIT_CLIENT_GONE;
 }

@@ -179,6 +179,11 @@ struct worker_source {
 
 /* Runs until the client goes away; the process's exit status. source NULL: foreign images are recognised, not read. */
 int worker_main(const struct worker_source *source);
+/* What it does but for what concerns the process as a whole. w: zeroes, but for sock and source. Greets the client and serves it; 0 when it
+ * went away. */
+int worker_run(struct worker *w, struct err *e);
+/* Lets all that w holds go (sock is the caller's). False: a job still runs, nothing may be taken down under it. */
+bool worker_end(struct worker *w);
 
 /* Jobs answer with these; errors of sending mean the client is gone and are of no interest. */
 void job_send(struct job *j, struct buf *b);

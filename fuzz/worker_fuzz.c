@@ -1,0 +1,551 @@
+/* A worker as its client's requests meet it: its own code, served in this thread, with a script in place of the client. The linker puts the
+ * functions below in place of where the worker waits, sends and runs jobs (fuzz/meson.build): where it waits for a request the script goes
+ * on, where it waits for room in a stream its reader does.
+ *
+ * Input: how it starts (1 byte, START_…), then requests: which (1 byte), how (1 byte: HOW_…, and in the upper bits how it is read), its
+ * payload and what travels with it, each with the number of its bytes (2 bytes, little endian). The latter are the kinds of the files
+ * (enum image), a byte each, or of requests with paths what is in the file. make-worker-seeds writes such. */
+#include "pieces.h"
+#include "worker/jobs.h"
+#include "worker/listing.h"
+#include "worker/sandbox.h"
+
+#include "base/crc32c.h"
+#include "crypto/crypto.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define WRAPPED(X) \
+	X(wire_send) X(jobs_run_here) X(jobs_submit) X(sandbox_enter) X(sandbox_self_test) X(sandbox_end_with_parent)
+#define X(f) __typeof__(f) __wrap_##f, __real_##f;
+WRAPPED(X)
+#undef X
+/* Without the C library's remark that it only writes to what it is given. */
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout), __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+
+enum {
+	REQUESTS_MAX = 200,
+	TURNS_MAX = 4000,            /* of one input: a worker that waits for ever is a find */
+	TAKEN_MAX = 32 << 20,        /* bytes of streams; then their reader goes away */
+	START_GREETED = 1, START_OPEN = 2, START_QCOW2 = 4, START_TWO_DISKS = 8, START_SOURCE = 16, START_THREADS = 32,
+	HOW_READ = 3, HOW_MORE = 4, HOW_AS_IT_IS = 8, HOW_LOST = 16, HOW_NO_FILES = 32,
+};
+
+enum reader { READER_TAKES, READER_STALLS, READER_POKES, READER_CLOSES };
+
+enum image { IMAGE_KIND_RAW, IMAGE_KIND_QCOW2, IMAGE_KIND_OVERLAY, IMAGE_KIND_SEALED, IMAGE_KIND_NO_DATA, IMAGE_KIND_VMDK, IMAGE_KIND_EMPTY,
+	IMAGE_KIND_NULL, IMAGE_KINDS };
+
+static const struct kind {
+	enum wire_type type, answer;
+	unsigned fds;                /* at least */
+} kinds[] = {
+	{WIRE_HELLO, WIRE_READY}, {WIRE_LAYERS, WIRE_LAYERS_INFO, 1}, {WIRE_DATA_FILE, WIRE_OK, 1}, {WIRE_OPEN, WIRE_OPENED}, {WIRE_DISK, WIRE_OK},
+	{WIRE_EXTENT, WIRE_EXTENT_INFO}, {WIRE_SOURCE, WIRE_LAYER_INFO, 1}, {WIRE_VOLUMES, WIRE_VOLUME_LIST}, {WIRE_STAT, WIRE_STAT_INFO},
+	{WIRE_LIST, WIRE_DONE, 3}, {WIRE_READ, WIRE_DONE, 3}, {WIRE_ARCHIVE, WIRE_DONE, 4}, {WIRE_MANIFEST, WIRE_DONE, 3},
+	{WIRE_SEARCH, WIRE_DONE, 3}, {WIRE_MEASURE, WIRE_MEASURED, 1}, {WIRE_KEY_AREAS, WIRE_DONE, 3}, {WIRE_UNLOCK, WIRE_UNLOCKED},
+	{WIRE_UNLOCK_SOURCE, WIRE_UNLOCKED, 1}, {WIRE_DUMP, WIRE_DONE, 3}, {WIRE_CANCEL},
+};
+
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+
+struct asked {
+	const struct kind *kind;
+	enum reader reader;
+	bool answered;
+	struct ring ring;            /* its reader's side */
+	uint64_t bytes;
+	uint32_t crc;
+	bool waited;                 /* for room, in vain */
+};
+
+static int images[IMAGE_KINDS];
+
+static struct {
+	bool active;
+	struct worker worker;
+	struct rdr script;
+	unsigned turns;
+	int sock;                    /* the client's end; -1 */
+	unsigned phase;
+	struct asked asked[REQUESTS_MAX + 1];    /* by number */
+	uint32_t count;
+	uint64_t taken;
+	bool lost, left;             /* the source; the client, in the middle */
+} c;
+
+static void must(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+/* --- images --------------------------------------------------------------------------------------- */
+
+static int file_new(const void *p, size_t len)
+{
+	int fd = memfd_create("worker-fuzz", MFD_CLOEXEC);
+	must(fd >= 0 && pwrite(fd, p, len, 0) == (ssize_t)len);
+	return fd;
+}
+
+static int disk_new(uint64_t *ret_size)
+{
+	static uint8_t bytes[64 << 10];
+	int fd = open(WORKER_DISK, O_RDONLY | O_CLOEXEC), disk = file_new("", 0);
+	must(fd >= 0);
+	ssize_t len = read(fd, bytes, sizeof(bytes));
+	(void)close(fd);
+	must(len > 16 && memcmp(bytes, "SEED", 4) == 0);
+	uint32_t count = get_le32(bytes + 4);
+	const uint8_t *p = bytes + 16 + 12 * (size_t)count;
+	must(ftruncate(disk, (off_t)get_le64(bytes + 8)) == 0);
+	for (uint32_t i = 0; i < count; i++) {
+		const uint8_t *piece = bytes + 16 + 12 * (size_t)i;
+		size_t n = get_le32(piece + 8);
+		must(pwrite(disk, p, n, (off_t)get_le64(piece)) == (ssize_t)n);
+		p += n;
+	}
+	*ret_size = get_le64(bytes + 8);
+	return disk;
+}
+
+enum { CLUSTER = 64 << 10, QCOW2_DATA_FILE = 1 << 2, QCOW2_COPIED_SHIFT = 63 };
+
+/* Header, L1 table, L2 table; then what is in it. */
+static int qcow2_new(uint64_t size, uint32_t crypt, unsigned incompatible, const char *backing, int from)
+{
+	static uint8_t b[3 * CLUSTER];
+	memset(b, 0, sizeof(b));
+	put_be32(b, 0x514649fb);
+	put_be32(b + 4, 3);
+	if (backing) {
+		put_be64(b + 8, 1024);
+		put_be32(b + 16, (uint32_t)strlen(backing));
+		memcpy(b + 1024, backing, strlen(backing));
+	}
+	put_be32(b + 20, 16);
+	put_be64(b + 24, size);
+	put_be32(b + 32, crypt);
+	put_be32(b + 36, 1);
+	put_be64(b + 40, CLUSTER);
+	put_be64(b + 72, incompatible);
+	put_be32(b + 96, 4);
+	put_be32(b + 100, 104);
+	if (crypt) {
+		put_be32(b + 104, 0x0537be77);
+		put_be32(b + 108, 16);
+		put_be64(b + 112, 2 * CLUSTER);
+		put_be64(b + 120, 512);
+	}
+	if (from >= 0) {
+		put_be64(b + CLUSTER, UINT64_C(1) << QCOW2_COPIED_SHIFT | 2 * CLUSTER);
+		for (uint64_t i = 0; i * CLUSTER < size; i++)
+			put_be64(b + 2 * CLUSTER + 8 * i, UINT64_C(1) << QCOW2_COPIED_SHIFT | (3 + i) * CLUSTER);
+	}
+	int fd = file_new(b, sizeof(b));
+	for (uint64_t i = 0; from >= 0 && i * CLUSTER < size; i++) {
+		ssize_t n = pread(from, b, CLUSTER, (off_t)(i * CLUSTER));
+		must(n > 0 && pwrite(fd, b, CLUSTER, (off_t)((3 + i) * CLUSTER)) == CLUSTER);
+	}
+	return fd;
+}
+
+static void make_images(void)
+{
+	static const char vmdk[] = "# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType=\"twoGbMaxExtentFlat\"\n"
+	                           "RW 2048 FLAT \"disk-f001.vmdk\" 0\nRW 2048 FLAT \"disk-f002.vmdk\" 0\n";
+	uint64_t size;
+	crypto_init();
+	images[IMAGE_KIND_RAW] = disk_new(&size);
+	images[IMAGE_KIND_QCOW2] = qcow2_new(size, 0, 0, NULL, images[IMAGE_KIND_RAW]);
+	images[IMAGE_KIND_OVERLAY] = qcow2_new(size, 0, 0, "base.raw", -1);
+	images[IMAGE_KIND_SEALED] = qcow2_new(size, 2, 0, NULL, -1);
+	images[IMAGE_KIND_NO_DATA] = qcow2_new(size, 0, QCOW2_DATA_FILE, NULL, -1);
+	images[IMAGE_KIND_VMDK] = file_new(vmdk, sizeof(vmdk) - 1);
+	images[IMAGE_KIND_EMPTY] = file_new("", 0);
+	images[IMAGE_KIND_NULL] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	must(images[IMAGE_KIND_NULL] >= 0);
+}
+
+/* --- the source of foreign images ----------------------------------------------------------------- */
+
+struct source_blk {
+	struct blk blk;
+	int fd;
+};
+
+static int source_read(struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
+{
+	if (c.lost || pread(((struct source_blk *)b)->fd, to, len, (off_t)off) != (ssize_t)len)
+		return err_set(e, ERR_IO, "source", "the source has gone away");
+	return 0;
+}
+
+static void source_close(struct blk *b)
+{
+	(void)close(((struct source_blk *)b)->fd);
+	free(b);
+}
+
+static int source_open(int fd, struct blk **ret, struct err *e)
+{
+	static const struct blk_ops ops = {.name = "source", .read = source_read, .close = source_close};
+	off_t size = lseek(fd, 0, SEEK_END);
+	struct source_blk *s = size > 0 ? calloc(1, sizeof(*s)) : NULL;
+	if (!s) {
+		(void)close(fd);
+		return err_set(e, ERR_IO, "source", "nothing answers there");
+	}
+	blk_init(&s->blk, &ops, (uint64_t)size);
+	s->fd = fd;
+	*ret = &s->blk;
+	return 0;
+}
+
+static bool source_lost(void)
+{
+	return c.lost;
+}
+
+static const struct worker_source source = {.open = source_open, .lost = source_lost};
+
+/* --- what comes back ------------------------------------------------------------------------------ */
+
+/* All that is in the ring. True: there was something. */
+static bool take_bytes(struct asked *a)
+{
+	const uint8_t *p;
+	size_t len;
+	bool any = false;
+	struct err e = ERR_INIT;
+	for (;;) {
+		must(ring_peek(&a->ring, &p, &len, &e) == 0);
+		if (len == 0)
+			return any;
+		any = true;
+		a->crc = crc32c(a->crc, p, len);
+		a->bytes += len;
+		c.taken += len;
+		ring_consume(&a->ring, len);
+	}
+}
+
+static void check_error(struct wire_frame *f)
+{
+	size_t len;
+	int code = (int)rdr_le32(&f->payload);
+	must(wire_get_str(&f->payload, ERR_MSG_MAX - 1, &len) && !f->payload.bad && rdr_left(&f->payload) == 0);
+	must(wire_error_allowed(code) && code != ERR_INTERNAL);
+}
+
+static void check_done(struct asked *a, struct wire_frame *f)
+{
+	uint64_t bytes = rdr_le64(&f->payload);
+	uint32_t crc = rdr_le32(&f->payload);
+	(void)rdr_le64(&f->payload);
+	must(!f->payload.bad && rdr_left(&f->payload) == 0);
+	if (a->reader == READER_POKES)
+		return;
+	(void)take_bytes(a);
+	must(bytes == a->bytes && crc == a->crc);
+}
+
+static void take_answer(struct wire_frame *f)
+{
+	must(f->request > 0 && f->request <= c.count);
+	struct asked *a = &c.asked[f->request];
+	must(!a->answered);
+	if (f->type == WIRE_PROGRESS || f->type == WIRE_LOST) {
+		must(a->kind->answer == WIRE_DONE && (f->type != WIRE_LOST || a->kind->type == WIRE_ARCHIVE));
+		return;
+	}
+	must(f->type == WIRE_ERROR || f->type == a->kind->answer);
+	a->answered = true;
+	if (f->type == WIRE_ERROR)
+		check_error(f);
+	else if (f->type == WIRE_DONE)
+		check_done(a, f);
+	else if (f->type == WIRE_READY)
+		c.phase = WIRE_PHASE_CONFIG;
+	else if (f->type == WIRE_OPENED)
+		c.phase = WIRE_PHASE_SERVING;
+	ring_release(&a->ring);
+}
+
+static void take_answers(void)
+{
+	static uint8_t room[WIRE_FRAME_MAX];
+	struct wire_frame f;
+	struct err e = ERR_INIT;
+	int r;
+	while (c.sock >= 0 && (r = wire_recv(c.sock, WIRE_TO_CLIENT, WIRE_PHASE_ANY, false, room, &f, &e)) != WIRE_NOTHING) {
+		must(r == WIRE_FRAME);
+		take_answer(&f);
+	}
+}
+
+/* --- the client ----------------------------------------------------------------------------------- */
+
+static void go_away(void)
+{
+	if (c.sock >= 0)
+		(void)close(c.sock);
+	c.sock = -1;
+}
+
+static bool put(enum wire_type type, uint32_t request, const uint8_t *payload, size_t len, const int *fds, unsigned count)
+{
+	static uint8_t room[WIRE_HEADER + UINT16_MAX];
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int) * (WIRE_FDS_MAX + 1))];
+	} control = {0};
+	put_le16(room, (uint16_t)type);
+	put_le16(room + 2, 0);
+	put_le32(room + 4, request);
+	if (len > 0)
+		memcpy(room + WIRE_HEADER, payload, len);
+	struct iovec iov = {.iov_base = room, .iov_len = WIRE_HEADER + len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	if (count > 0) {
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+		struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int) * count);
+		memcpy(CMSG_DATA(h), fds, sizeof(int) * count);
+	}
+	return sendmsg(c.sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+}
+
+static bool has_paths(enum wire_type type)
+{
+	return type == WIRE_ARCHIVE || type == WIRE_MEASURE;
+}
+
+/* Asks, as far as the socket has room. tail: what the descriptors stand for. */
+static void ask(const struct kind *kind, unsigned how, const uint8_t *payload, size_t len, const uint8_t *tail, size_t tail_len)
+{
+	struct asked *a = &c.asked[c.count + 1];
+	*a = (struct asked){.kind = kind, .reader = (enum reader)(how & HOW_READ), .ring = RING_NONE};
+	int fds[WIRE_FDS_MAX + 1], paths = -1;
+	unsigned n = 0;
+	struct err e = ERR_INIT;
+	if (has_paths(kind->type))
+		fds[n++] = paths = file_new(tail, tail_len);
+	else if (kind->fds < 3)
+		for (size_t i = 0; i < tail_len && n < sizeof(fds) / sizeof(fds[0]); i++)
+			fds[n++] = images[tail[i] % IMAGE_KINDS];
+	if (kind->fds >= 3) {
+		must(ring_create(&a->ring, &e) == 0);
+		fds[n++] = how & HOW_NO_FILES ? images[IMAGE_KIND_NULL] : a->ring.memfd;
+		fds[n++] = a->ring.data_fd;
+		fds[n++] = a->ring.space_fd;
+	}
+	if (put(kind->type, c.count + 1, payload, len, fds, n))
+		c.count++;
+	else
+		ring_release(&a->ring);
+	if (paths >= 0)
+		(void)close(paths);
+}
+
+static unsigned phases(enum wire_type type)
+{
+#define X(name, number, direction, phases, ...) [number] = phases,
+	static const unsigned of[] = {WIRE_MESSAGES(X)};
+#undef X
+	return of[type];
+}
+
+static const uint8_t *take_part(size_t *ret_len)
+{
+	size_t said = rdr_le16(&c.script);
+	*ret_len = min_size(said, rdr_left(&c.script));
+	return rdr_take(&c.script, *ret_len);
+}
+
+/* The script's next requests; at its end the client goes away. */
+static void go_on(void)
+{
+	unsigned how = HOW_MORE;
+	uint32_t before = c.count;
+	while (c.sock >= 0 && (how & HOW_MORE || c.count == before)) {
+		if (rdr_left(&c.script) < 4 || c.count == REQUESTS_MAX) {
+			if (c.count == before)
+				go_away();
+			return;
+		}
+		const struct kind *kind = &kinds[rdr_u8(&c.script) % KINDS];
+		how = rdr_u8(&c.script);
+		size_t len, tail_len;
+		const uint8_t *payload = take_part(&len), *tail = take_part(&tail_len);
+		c.lost |= (how & HOW_LOST) != 0;
+		if (how & HOW_AS_IT_IS || phases(kind->type) & c.phase)
+			ask(kind, how, payload ? payload : (const uint8_t *)"", len, tail ? tail : (const uint8_t *)"", tail_len);
+	}
+}
+
+static void ask_kind(enum wire_type type, const uint8_t *payload, size_t len, const uint8_t *tail, size_t tail_len)
+{
+	for (unsigned i = 0; i < KINDS; i++)
+		if (kinds[i].type == type)
+			ask(&kinds[i], 0, payload, len, tail, tail_len);
+}
+
+static void begin(unsigned start)
+{
+	uint8_t hello[8];
+	put_le32(hello, WIRE_VERSION);
+	put_le32(hello + 4, start & START_THREADS ? 0 : WIRE_HELLO_ONE_THREAD);
+	if (!(start & START_GREETED)) {
+		go_on();
+		return;
+	}
+	ask_kind(WIRE_HELLO, hello, sizeof(hello), NULL, 0);
+	if (!(start & START_OPEN))
+		return;
+	static const uint8_t first[2 + 4], second[2 + 4] = {1};
+	uint8_t kind = start & START_QCOW2 ? IMAGE_KIND_QCOW2 : IMAGE_KIND_RAW;
+	ask_kind(WIRE_LAYERS, first, sizeof(first), &kind, 1);
+	if (start & START_TWO_DISKS)
+		ask_kind(WIRE_LAYERS, second, sizeof(second), &kind, 1);
+	ask_kind(WIRE_OPEN, NULL, 0, NULL, 0);
+}
+
+/* The worker waits for room in its stream. */
+static void read_on(void)
+{
+	const struct job *j = c.worker.running;
+	must(j != NULL);
+	struct asked *a = &c.asked[j->request];
+	if (a->waited || c.taken > TAKEN_MAX || (a->reader != READER_POKES && a->reader != READER_TAKES)) {
+		c.left |= a->reader == READER_CLOSES;
+		if (c.left)
+			go_away();
+		jobs_cancel(&c.worker, j->request);
+		return;
+	}
+	if (a->reader == READER_POKES) {
+		/* Beyond what it was given. */
+		a->waited = true;
+		atomic_fetch_add((_Atomic uint32_t *)(void *)(a->ring.map + 64), RING_SLOTS + 1);
+		return;
+	}
+	a->waited = !take_bytes(a);
+}
+
+/* --- stand-ins ------------------------------------------------------------------------------------ */
+
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	if (!c.active)
+		return __real_poll(fds, n, timeout);
+	must(++c.turns < TURNS_MAX && n == 1);
+	if (fds[0].fd == c.worker.sock)
+		go_on();
+	else
+		read_on();
+	fds[0].revents = fds[0].events;
+	return 1;
+}
+
+/* A socket that nobody reads would fill. */
+int __wrap_wire_send(int sock, const struct buf *b, const int *fds, unsigned fd_count, struct err *e)
+{
+	int r = __real_wire_send(sock, b, fds, fd_count, e);
+	must(r == 0 || c.sock < 0);
+	take_answers();
+	return r;
+}
+
+/* Where a client's one thread waits for its answer it cannot cancel; a client with several can, while the job runs. */
+void __wrap_jobs_run_here(struct job *j, bool hold)
+{
+	j->next = NULL;
+	c.worker.running = j;
+	__real_jobs_run_here(j, hold);
+	c.worker.running = NULL;
+}
+
+int __wrap_jobs_submit(struct worker *w, struct job *j, struct err *e)
+{
+	(void)w;
+	(void)e;
+	__wrap_jobs_run_here(j, false);
+	return 0;
+}
+
+int __wrap_sandbox_enter(bool sockets, bool with_parent, uint32_t *ret_layers, struct err *e)
+{
+	(void)sockets;
+	(void)with_parent;
+	(void)e;
+	*ret_layers = 0;
+	return 0;
+}
+
+int __wrap_sandbox_self_test(struct err *e)
+{
+	(void)e;
+	return 0;
+}
+
+int __wrap_sandbox_end_with_parent(struct err *e)
+{
+	(void)e;
+	return 0;
+}
+
+/* -------------------------------------------------------------------------------------------------- */
+
+/* A client that was heard out has an answer to everything, and to everything one. */
+static void check_all(void)
+{
+	for (uint32_t i = 1; i <= c.count; i++)
+		must(c.asked[i].answered || c.asked[i].kind->type == WIRE_CANCEL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static bool made;
+	int pair[2];
+	if (!made)
+		make_images();
+	made = true;
+	if (size < 1)
+		return 0;
+	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	memset(&c, 0, sizeof(c));
+	c.active = true;
+	c.script = rdr_init(data + 1, size - 1);
+	c.sock = pair[0];
+	c.phase = WIRE_PHASE_HELLO;
+	c.worker.sock = pair[1];
+	c.worker.source = data[0] & START_SOURCE ? &source : NULL;
+	struct err e = ERR_INIT;
+	begin(data[0]);
+	int r = worker_run(&c.worker, &e);
+	must(r == 0 || e.code < 0);
+	if (r == 0 && !c.lost && !c.left)
+		check_all();
+	must(worker_end(&c.worker));
+	for (uint32_t i = 1; i <= c.count; i++)
+		ring_release(&c.asked[i].ring);
+	go_away();
+	(void)close(pair[1]);
+	c.active = false;
+	return 0;
+}
