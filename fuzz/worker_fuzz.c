@@ -7,11 +7,11 @@
  * (enum image), a byte each, or of requests with paths what is in the file. make-worker-seeds writes such. */
 #include "pieces.h"
 #include "worker/jobs.h"
-#include "worker/listing.h"
 #include "worker/sandbox.h"
 
 #include "base/crc32c.h"
 #include "crypto/crypto.h"
+#include "wire/entry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +37,7 @@ enum {
 	REQUESTS_MAX = 200,
 	TURNS_MAX = 4000,            /* of one input: a worker that waits for ever is a find */
 	TAKEN_MAX = 32 << 20,        /* bytes of streams; then their reader goes away */
+	ENTRIES_MAX = 1 << 20,       /* of a listing that is looked at */
 	START_GREETED = 1, START_OPEN = 2, START_QCOW2 = 4, START_TWO_DISKS = 8, START_SOURCE = 16, START_THREADS = 32,
 	HOW_READ = 3, HOW_MORE = 4, HOW_AS_IT_IS = 8, HOW_LOST = 16, HOW_NO_FILES = 32,
 };
@@ -81,6 +82,7 @@ static struct {
 	struct asked asked[REQUESTS_MAX + 1];    /* by number */
 	uint32_t count;
 	uint64_t taken;
+	struct buf entries;          /* of the listing under way */
 	bool lost, left;             /* the source; the client, in the middle */
 } c;
 
@@ -222,6 +224,11 @@ static const struct worker_source source = {.open = source_open, .lost = source_
 
 /* --- what comes back ------------------------------------------------------------------------------ */
 
+static bool is_listing(const struct asked *a)
+{
+	return a->kind->type == WIRE_LIST || a->kind->type == WIRE_SEARCH;
+}
+
 /* All that is in the ring. True: there was something. */
 static bool take_bytes(struct asked *a)
 {
@@ -235,30 +242,119 @@ static bool take_bytes(struct asked *a)
 			return any;
 		any = true;
 		a->crc = crc32c(a->crc, p, len);
+		if (is_listing(a))
+			buf_add(&c.entries, p, len);
 		a->bytes += len;
 		c.taken += len;
 		ring_consume(&a->ring, len);
 	}
 }
 
-static void check_error(struct wire_frame *f)
+static void check_listing(const struct asked *a)
 {
-	size_t len;
-	int code = (int)rdr_le32(&f->payload);
-	must(wire_get_str(&f->payload, ERR_MSG_MAX - 1, &len) && !f->payload.bad && rdr_left(&f->payload) == 0);
-	must(wire_error_allowed(code) && code != ERR_INTERNAL);
+	struct rdr r = rdr_init(c.entries.data, c.entries.len);
+	struct wire_list_head head;
+	uint64_t count = 0;
+	must(rdr_le32(&r) == 24);
+	wire_list_head_get(&r, &head);
+	for (; !r.bad && rdr_left(&r) > 0; count++) {
+		size_t len = rdr_le32(&r);
+		struct rdr record = rdr_init(rdr_take(&r, len), len);
+		struct wire_entry en;
+		must(!r.bad && len <= ENTRY_RECORD_MAX);
+		wire_entry_get(&record, &en);
+		must(!record.bad && rdr_left(&record) == 0);
+	}
+	must(!r.bad && (a->kind->type == WIRE_SEARCH || count == head.count));
 }
 
-static void check_done(struct asked *a, struct wire_frame *f)
+static void check_done(struct asked *a, struct rdr *r)
 {
-	uint64_t bytes = rdr_le64(&f->payload);
-	uint32_t crc = rdr_le32(&f->payload);
-	(void)rdr_le64(&f->payload);
-	must(!f->payload.bad && rdr_left(&f->payload) == 0);
+	uint64_t bytes = rdr_le64(r);
+	uint32_t crc = rdr_le32(r);
+	(void)rdr_le64(r);
 	if (a->reader == READER_POKES)
 		return;
 	(void)take_bytes(a);
 	must(bytes == a->bytes && crc == a->crc);
+	if (is_listing(a) && !c.entries.failed)
+		check_listing(a);
+}
+
+static void check_error(struct rdr *r)
+{
+	size_t len;
+	int code = (int)rdr_le32(r);
+	must(wire_get_str(r, ERR_MSG_MAX - 1, &len) && wire_error_allowed(code) && code != ERR_INTERNAL);
+}
+
+static void check_layers(struct rdr *r)
+{
+	struct wire_layer l;
+	for (unsigned n = rdr_le16(r); n > 0; n--)
+		wire_layer_get(r, &l);
+	if (rdr_left(r) > 0)
+		check_error(r);
+}
+
+static void check_volumes(struct rdr *r)
+{
+	struct wire_volume v;
+	must(rdr_le32(r) <= VOLUME_MAX);
+	for (uint32_t n = rdr_le32(r); n > 0 && !r->bad; n--)
+		wire_volume_get(r, &v);
+}
+
+static void check_stat(struct rdr *r)
+{
+	struct wire_entry en;
+	size_t len;
+	must(rdr_le32(r) > 0);
+	wire_entry_get(r, &en);
+	for (uint32_t n = rdr_le32(r); n > 0 && !r->bad; n--) {
+		(void)wire_get_str(r, WIRE_FRAME_MAX, &len);
+		(void)rdr_le32(r);
+		(void)wire_get_str(r, WIRE_FRAME_MAX, &len);
+	}
+	for (uint32_t n = rdr_le32(r); n > 0 && !r->bad; n--) {
+		(void)wire_get_str(r, WIRE_FRAME_MAX, &len);
+		(void)rdr_le64(r);
+	}
+	(void)rdr_u8(r);
+}
+
+/* OPENED and UNLOCKED; the former goes on with why disks are missing. */
+static void check_opened(struct rdr *r, bool disks)
+{
+	size_t len;
+	uint32_t volumes = rdr_le32(r);
+	must(volumes <= VOLUME_MAX && rdr_le32(r) <= volumes);
+	for (uint32_t n = rdr_le32(r); n > 0 && !r->bad; n--)
+		(void)wire_get_str(r, WIRE_WARNING_LEN - 1, &len);
+	for (uint32_t n = disks ? rdr_le32(r) : 0; n > 0 && !r->bad; n--)
+		(void)wire_get_str(r, WIRE_MISSING_LEN - 1, &len);
+}
+
+/* The client must be able to read it, to its end. */
+static void check_answer(struct asked *a, enum wire_type type, struct rdr *r)
+{
+	struct wire_layer l;
+	struct wire_extent x;
+	switch (type) {
+	case WIRE_ERROR: check_error(r); break;
+	case WIRE_DONE: check_done(a, r); break;
+	case WIRE_LAYERS_INFO: check_layers(r); break;
+	case WIRE_LAYER_INFO: wire_layer_get(r, &l); break;
+	case WIRE_EXTENT_INFO: wire_extent_get(r, &x); break;
+	case WIRE_VOLUME_LIST: check_volumes(r); break;
+	case WIRE_STAT_INFO: check_stat(r); break;
+	case WIRE_OPENED: check_opened(r, true); break;
+	case WIRE_UNLOCKED: check_opened(r, false); break;
+	case WIRE_MEASURED: rdr_skip(r, 40); break;
+	case WIRE_READY: rdr_skip(r, 8); break;
+	default: break;
+	}
+	must(!r->bad && rdr_left(r) == 0);
 }
 
 static void take_answer(struct wire_frame *f)
@@ -272,14 +368,12 @@ static void take_answer(struct wire_frame *f)
 	}
 	must(f->type == WIRE_ERROR || f->type == a->kind->answer);
 	a->answered = true;
-	if (f->type == WIRE_ERROR)
-		check_error(f);
-	else if (f->type == WIRE_DONE)
-		check_done(a, f);
-	else if (f->type == WIRE_READY)
+	check_answer(a, f->type, &f->payload);
+	if (f->type == WIRE_READY)
 		c.phase = WIRE_PHASE_CONFIG;
 	else if (f->type == WIRE_OPENED)
 		c.phase = WIRE_PHASE_SERVING;
+	buf_reset(&c.entries);
 	ring_release(&a->ring);
 }
 
@@ -531,6 +625,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&c, 0, sizeof(c));
 	c.active = true;
 	c.script = rdr_init(data + 1, size - 1);
+	c.entries = BUF_INIT(ENTRIES_MAX);
 	c.sock = pair[0];
 	c.phase = WIRE_PHASE_HELLO;
 	c.worker.sock = pair[1];
@@ -544,6 +639,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(worker_end(&c.worker));
 	for (uint32_t i = 1; i <= c.count; i++)
 		ring_release(&c.asked[i].ring);
+	buf_free(&c.entries);
 	go_away();
 	(void)close(pair[1]);
 	c.active = false;
