@@ -10,7 +10,6 @@
 #include "worker/sandbox.h"
 
 #include "base/crc32c.h"
-#include "crypto/crypto.h"
 #include "wire/entry.h"
 
 #include <errno.h>
@@ -168,7 +167,6 @@ static void make_images(void)
 	static const char vmdk[] = "# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType=\"twoGbMaxExtentFlat\"\n"
 	                           "RW 2048 FLAT \"disk-f001.vmdk\" 0\nRW 2048 FLAT \"disk-f002.vmdk\" 0\n";
 	uint64_t size;
-	crypto_init();
 	images[IMAGE_KIND_RAW] = disk_new(&size);
 	images[IMAGE_KIND_QCOW2] = qcow2_new(size, 0, 0, NULL, images[IMAGE_KIND_RAW]);
 	images[IMAGE_KIND_OVERLAY] = qcow2_new(size, 0, 0, "base.raw", -1);
