@@ -38,7 +38,7 @@ enum {
 	TAKEN_MAX = 32 << 20,        /* bytes of streams; then their reader goes away */
 	ENTRIES_MAX = 1 << 20,       /* of a listing that is looked at */
 	START_GREETED = 1, START_OPEN = 2, START_QCOW2 = 4, START_TWO_DISKS = 8, START_SOURCE = 16, START_THREADS = 32,
-	HOW_READ = 3, HOW_MORE = 4, HOW_AS_IT_IS = 8, HOW_LOST = 16, HOW_NO_FILES = 32,
+	HOW_READ = 3, HOW_MORE = 4, HOW_AS_IT_IS = 8, HOW_LOST = 16, HOW_NO_RING = 32,
 };
 
 enum reader { READER_TAKES, READER_STALLS, READER_POKES, READER_CLOSES };
@@ -442,7 +442,7 @@ static void ask(const struct kind *kind, unsigned how, const uint8_t *payload, s
 			fds[n++] = images[tail[i] % IMAGE_KINDS];
 	if (kind->fds >= 3) {
 		must(ring_create(&a->ring, &e) == 0);
-		fds[n++] = how & HOW_NO_FILES ? images[IMAGE_KIND_NULL] : a->ring.memfd;
+		fds[n++] = how & HOW_NO_RING ? images[IMAGE_KIND_NULL] : a->ring.memfd;
 		fds[n++] = a->ring.data_fd;
 		fds[n++] = a->ring.space_fd;
 	}
@@ -603,6 +603,14 @@ int __wrap_sandbox_end_with_parent(struct err *e)
 
 /* -------------------------------------------------------------------------------------------------- */
 
+/* The lowest descriptor that is free. */
+static int free_fd(void)
+{
+	int fd = fcntl(images[IMAGE_KIND_NULL], F_DUPFD_CLOEXEC, 0);
+	must(fd >= 0 && close(fd) == 0);
+	return fd;
+}
+
 /* A client that was heard out has an answer to everything, and to everything one. */
 static void check_all(void)
 {
@@ -619,6 +627,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	made = true;
 	if (size < 1)
 		return 0;
+	int before = free_fd();
 	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
 	memset(&c, 0, sizeof(c));
 	c.active = true;
@@ -640,6 +649,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_free(&c.entries);
 	go_away();
 	(void)close(pair[1]);
+	must(free_fd() == before);
 	c.active = false;
 	return 0;
 }
