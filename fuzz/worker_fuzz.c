@@ -1,6 +1,6 @@
 /* A worker as its client's requests meet it: its own code, served in this thread, with a script in place of the client. The linker puts the
  * functions below in place of where the worker waits, sends and runs jobs (fuzz/meson.build): where it waits for a request the script goes
- * on, where it waits for room in a stream its reader does.
+ * on, where it waits for room in a stream its reader does, or another job.
  *
  * Input: how it starts (1 byte, START_…), then requests: which (1 byte), how (1 byte: HOW_…, and in the upper bits how it is read), its
  * payload and what travels with it, each with the number of its bytes (2 bytes, little endian). The latter are the kinds of the files
@@ -35,6 +35,7 @@ int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout), __real_poll(struct p
 enum {
 	REQUESTS_MAX = 200,
 	TURNS_MAX = 4000,            /* of one input: a worker that waits for ever is a find */
+	DEPTH_MAX = 4,
 	TAKEN_MAX = 32 << 20,        /* bytes of streams; then their reader goes away */
 	ENTRIES_MAX = 1 << 20,       /* of a listing that is looked at */
 	START_GREETED = 1, START_OPEN = 2, START_QCOW2 = 4, START_TWO_DISKS = 8, START_SOURCE = 16, START_THREADS = 32,
@@ -66,6 +67,7 @@ struct asked {
 	struct ring ring;            /* its reader's side */
 	uint64_t bytes;
 	uint32_t crc;
+	struct buf entries;          /* of a listing */
 	bool waited;                 /* for room, in vain */
 };
 
@@ -81,7 +83,7 @@ static struct {
 	struct asked asked[REQUESTS_MAX + 1];    /* by number */
 	uint32_t count;
 	uint64_t taken;
-	struct buf entries;          /* of the listing under way */
+	unsigned depth;              /* jobs that wait for room while others run */
 	bool lost, left;             /* the source; the client, in the middle */
 } c;
 
@@ -241,7 +243,7 @@ static bool take_bytes(struct asked *a)
 		any = true;
 		a->crc = crc32c(a->crc, p, len);
 		if (is_listing(a))
-			buf_add(&c.entries, p, len);
+			buf_add(&a->entries, p, len);
 		a->bytes += len;
 		c.taken += len;
 		ring_consume(&a->ring, len);
@@ -250,7 +252,7 @@ static bool take_bytes(struct asked *a)
 
 static void check_listing(const struct asked *a)
 {
-	struct rdr r = rdr_init(c.entries.data, c.entries.len);
+	struct rdr r = rdr_init(a->entries.data, a->entries.len);
 	struct wire_list_head head;
 	uint64_t count = 0;
 	must(rdr_le32(&r) == 24);
@@ -275,7 +277,7 @@ static void check_done(struct asked *a, struct rdr *r)
 		return;
 	(void)take_bytes(a);
 	must(bytes == a->bytes && crc == a->crc);
-	if (is_listing(a) && !c.entries.failed)
+	if (is_listing(a) && !a->entries.failed)
 		check_listing(a);
 }
 
@@ -371,7 +373,7 @@ static void take_answer(struct wire_frame *f)
 		c.phase = WIRE_PHASE_CONFIG;
 	else if (f->type == WIRE_OPENED)
 		c.phase = WIRE_PHASE_SERVING;
-	buf_reset(&c.entries);
+	buf_free(&a->entries);
 	ring_release(&a->ring);
 }
 
@@ -431,7 +433,7 @@ static bool has_paths(enum wire_type type)
 static void ask(const struct kind *kind, unsigned how, const uint8_t *payload, size_t len, const uint8_t *tail, size_t tail_len)
 {
 	struct asked *a = &c.asked[c.count + 1];
-	*a = (struct asked){.kind = kind, .reader = (enum reader)(how & HOW_READ), .ring = RING_NONE};
+	*a = (struct asked){.kind = kind, .reader = (enum reader)(how & HOW_READ), .ring = RING_NONE, .entries = BUF_INIT(ENTRIES_MAX)};
 	int fds[WIRE_FDS_MAX + 1], paths = -1;
 	unsigned n = 0;
 	struct err e = ERR_INIT;
@@ -517,11 +519,24 @@ static void begin(unsigned start)
 	ask_kind(WIRE_OPEN, NULL, 0, NULL, 0);
 }
 
-/* The worker waits for room in its stream. */
+/* The next job that was put off: what another thread would run. */
+static bool run_next(void)
+{
+	struct job *j = c.worker.queue;
+	if (!j)
+		return false;
+	c.worker.queue = j->next;
+	__wrap_jobs_run_here(j, false);
+	return true;
+}
+
+/* The worker waits for room in a stream, and keeps nobody from the filesystems meanwhile. */
 static void read_on(void)
 {
 	const struct job *j = c.worker.running;
-	must(j != NULL);
+	must(j && !c.worker.gate.busy);
+	if (c.depth < DEPTH_MAX && run_next())
+		return;
 	struct asked *a = &c.asked[j->request];
 	if (a->waited || c.taken > TAKEN_MAX || (a->reader != READER_POKES && a->reader != READER_TAKES)) {
 		c.left |= a->reader == READER_CLOSES;
@@ -546,10 +561,10 @@ int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
 	if (!c.active)
 		return __real_poll(fds, n, timeout);
 	must(++c.turns < TURNS_MAX && n == 1);
-	if (fds[0].fd == c.worker.sock)
-		go_on();
-	else
+	if (fds[0].fd != c.worker.sock)
 		read_on();
+	else if (!run_next())
+		go_on();
 	fds[0].revents = fds[0].events;
 	return 1;
 }
@@ -566,17 +581,23 @@ int __wrap_wire_send(int sock, const struct buf *b, const int *fds, unsigned fd_
 /* Where a client's one thread waits for its answer it cannot cancel; a client with several can, while the job runs. */
 void __wrap_jobs_run_here(struct job *j, bool hold)
 {
-	j->next = NULL;
+	struct job *outer = c.worker.running;
+	j->next = outer;
 	c.worker.running = j;
+	c.depth++;
 	__real_jobs_run_here(j, hold);
-	c.worker.running = NULL;
+	c.depth--;
+	c.worker.running = outer;
 }
 
+/* Jobs of threads of their own begin when there is nothing more to receive, and go on in each other's waits. */
 int __wrap_jobs_submit(struct worker *w, struct job *j, struct err *e)
 {
-	(void)w;
+	struct job **at = &w->queue;
 	(void)e;
-	__wrap_jobs_run_here(j, false);
+	while (*at)
+		at = &(*at)->next;
+	*at = j;
 	return 0;
 }
 
@@ -632,7 +653,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&c, 0, sizeof(c));
 	c.active = true;
 	c.script = rdr_init(data + 1, size - 1);
-	c.entries = BUF_INIT(ENTRIES_MAX);
 	c.sock = pair[0];
 	c.phase = WIRE_PHASE_HELLO;
 	c.worker.sock = pair[1];
@@ -643,10 +663,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(r == 0 || e.code < 0);
 	if (r == 0 && !c.lost && !c.left)
 		check_all();
+	for (; c.worker.queue; (void)run_next())
+		jobs_cancel(&c.worker, c.worker.queue->request);
 	must(worker_end(&c.worker));
-	for (uint32_t i = 1; i <= c.count; i++)
+	for (uint32_t i = 1; i <= c.count; i++) {
 		ring_release(&c.asked[i].ring);
-	buf_free(&c.entries);
+		buf_free(&c.asked[i].entries);
+	}
 	go_away();
 	(void)close(pair[1]);
 	must(free_fd() == before);
