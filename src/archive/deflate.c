@@ -1,29 +1,40 @@
 #include "archive/deflate.h"
 
+#include "archive/walk.h"
 #include "base/bytes.h"
 
-#include <isa-l/igzip_lib.h>
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
+	LEVEL = 1,
 	STORED_MAX = 65535,
 	STORED_HEADER = 5,
-	TINY = 16,                       /* nothing this short gets shorter */
+	JOIN_MAX = 1 + 4,                /* what opening the end may add: three bits, padding, two lengths */
 };
 
 struct deflate {
-	struct isal_zstream stream;
-	uint8_t level[ISAL_DEF_LVL3_DEFAULT];
+	struct libdeflate_compressor *compressor;
+	struct walk walk;
 };
 
 struct deflate *deflate_new(void)
 {
-	return malloc(sizeof(struct deflate));
+	struct deflate *d = calloc(1, sizeof(*d));
+	if (d)
+		d->compressor = libdeflate_alloc_compressor(LEVEL);
+	if (d && !d->compressor) {
+		deflate_free(d);
+		return NULL;
+	}
+	return d;
 }
 
 void deflate_free(struct deflate *d)
 {
+	if (d)
+		libdeflate_free_compressor(d->compressor);
 	free(d);
 }
 
@@ -44,32 +55,27 @@ static size_t store(const uint8_t *p, size_t len, bool final, uint8_t *to)
 	return n;
 }
 
-/* The compressed length, 0 where it does not fit into room bytes. */
-static size_t compress(struct deflate *d, const uint8_t *p, size_t len, size_t dict_len, bool final, uint8_t *to,
-                       size_t room)
+/* Makes of a whole stream of n bytes one that goes on, and returns its length; 0: it is none. */
+static size_t open_end(struct deflate *d, uint8_t *p, size_t n)
 {
-	struct isal_zstream *s = &d->stream;
-	isal_deflate_init(s);
-	s->level = 3;
-	s->level_buf = d->level;
-	s->level_buf_size = sizeof(d->level);
-	s->flush = final ? NO_FLUSH : SYNC_FLUSH;
-	s->end_of_stream = final;
-	if (dict_len && isal_deflate_set_dict(s, (uint8_t *)(uintptr_t)(p - dict_len), (uint32_t)dict_len) != COMP_OK)
+	struct walk_ends ends;
+	if (!walk_deflate(&d->walk, p, n, &ends) || (ends.end + 7) / 8 != n)
 		return 0;
-	s->next_in = (uint8_t *)(uintptr_t)p;
-	s->avail_in = (uint32_t)len;
-	s->next_out = to;
-	s->avail_out = (uint32_t)room;
-	if (isal_deflate(s) != COMP_OK || s->avail_out == 0 || s->avail_in != 0)
-		return 0;
-	return room - s->avail_out;
+	p[ends.last / 8] &= (uint8_t)~(1u << ends.last % 8);
+	if (ends.end % 8)
+		p[n - 1] &= (uint8_t)((1u << ends.end % 8) - 1);
+	size_t lengths = (size_t)((ends.end + 3 + 7) / 8);
+	if (lengths > n)
+		p[n] = 0;
+	put_le32(p + lengths, 0xffff0000);
+	return lengths + 4;
 }
 
-size_t deflate_block(struct deflate *d, const uint8_t *p, size_t len, size_t dict_len, bool final, uint8_t *to,
-                     bool *ret_stored)
+size_t deflate_block(struct deflate *d, const uint8_t *p, size_t len, bool final, uint8_t *to, bool *ret_stored)
 {
-	size_t n = len > TINY ? compress(d, p, len, dict_len, final, to, len) : 0;
-	*ret_stored = n == 0;
-	return n ? n : store(p, len, final, to);
+	size_t n = libdeflate_deflate_compress(d->compressor, p, len, to, DEFLATE_OUT - JOIN_MAX);
+	*ret_stored = n == 0 || n + (final ? 0 : JOIN_MAX) >= len;
+	if (*ret_stored)
+		return store(p, len, final, to);
+	return final ? n : open_end(d, to, n);
 }

@@ -1,10 +1,16 @@
-/* One block of a deflate stream (RFC 1951), by ISA-L.
+/* One block of a deflate stream (RFC 1951), by libdeflate.
  *
- * A stream is cut into blocks of DEFLATE_BLOCK bytes. Each is compressed by itself, with the DEFLATE_DICT bytes before it
- * as its dictionary, and ends on a byte boundary (a sync flush, or the final block): so blocks may be compressed by
- * several threads and joined by mere concatenation. A block that does not shrink becomes stored blocks.
+ * A stream is cut into blocks of DEFLATE_BLOCK bytes. Each is compressed by itself and, but for the final one, ends on a byte boundary: so
+ * blocks may be compressed by several threads and joined by mere concatenation. A block that does not shrink becomes stored blocks.
  *
- * Level 3: 2 to 4 % smaller than level 2 on most data, for 40 % more time, which is still a tenth of zlib's; see docs/performance.md.
+ * libdeflate makes whole streams only. Of those that are not final, the mark of the last block is taken away and an empty stored block
+ * set behind it, as a flush does:
+ *
+ *	… | 1 codes symbols end |           →    … | 0 codes symbols end | 000 0… 0000 ffff |
+ *
+ * Where that block begins only a walk through the stream can tell (walk.h).
+ *
+ * Level 1, without dictionary: see docs/performance.md for what else there is.
  */
 #ifndef ARCHIVE_DEFLATE_H
 #define ARCHIVE_DEFLATE_H
@@ -17,18 +23,16 @@
 
 enum {
 	DEFLATE_BLOCK = 256 << 10,
-	DEFLATE_DICT = 32 << 10,
 	/* The longest result: stored blocks of at most 65535 bytes, five bytes of header each, an empty one. */
 	DEFLATE_OUT = DEFLATE_BLOCK + 64,
 };
 
-struct deflate;                          /* the state of one thread, about 400 KiB */
+struct deflate;                          /* the state of one thread */
 
 struct deflate *deflate_new(void);       /* NULL: no memory */
 void deflate_free(struct deflate *d);
-/* Compresses len <= DEFLATE_BLOCK bytes at p, which dict_len <= DEFLATE_DICT bytes of dictionary precede in memory, to
- * `to`, DEFLATE_OUT bytes. Returns the length. *ret_stored: the result holds the bytes as they are. */
-size_t deflate_block(struct deflate *d, const uint8_t *p, size_t len, size_t dict_len, bool final, uint8_t *to,
-                     bool *ret_stored);
+/* Compresses len <= DEFLATE_BLOCK bytes at p to `to`, DEFLATE_OUT bytes. Returns the length. *ret_stored: the result holds the bytes as
+ * they are. 0: ERR_INTERNAL, what libdeflate made is no deflate stream. */
+size_t deflate_block(struct deflate *d, const uint8_t *p, size_t len, bool final, uint8_t *to, bool *ret_stored);
 
 #endif

@@ -3,7 +3,7 @@
 #include "archive/pipe.h"
 #include "base/bytes.h"
 
-#include <isa-l/crc.h>
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
@@ -17,8 +17,6 @@ struct filter {
 	/* gzip */
 	struct pipe *pipe;
 	struct job *job;                 /* being filled, or NULL */
-	uint8_t *dict;                   /* the last DEFLATE_DICT bytes submitted */
-	size_t dict_len;
 	uint32_t crc, length;
 	/* zstd */
 	ZSTD_CCtx *zstd;
@@ -35,9 +33,6 @@ static int gzip_open(struct filter *f, unsigned threads, struct err *e)
 {
 	/* deflate, no flags, no time (the same input gives the same bytes), fastest, Unix */
 	static const uint8_t header[10] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 3};
-	f->dict = malloc(DEFLATE_DICT);
-	if (!f->dict)
-		return err_no_memory(e, "archive");
 	int r = pipe_open(threads, &(struct pipe_events){.emit = gzip_emit, .arg = f}, &f->pipe, e);
 	return r < 0 ? r : out_write(f->out, header, sizeof(header), e);
 }
@@ -47,32 +42,15 @@ static int gzip_submit(struct filter *f, bool final, struct err *e)
 	struct job *j = f->job;
 	f->job = NULL;
 	j->final = final;
-	/* Blocks are full except the last, so the end of this one is the whole next dictionary. */
-	f->dict_len = min_size(j->len, DEFLATE_DICT);
-	if (f->dict_len)
-		memcpy(f->dict, j->in + j->len - f->dict_len, f->dict_len);
 	return pipe_submit(f->pipe, e);
-}
-
-static int gzip_job(struct filter *f, struct err *e)
-{
-	struct job *j;
-	int r = pipe_next(f->pipe, &j, e);
-	if (r < 0)
-		return r;
-	j->dict_len = f->dict_len;
-	if (f->dict_len)
-		memcpy(j->in - f->dict_len, f->dict, f->dict_len);
-	f->job = j;
-	return 0;
 }
 
 static int gzip_write(struct filter *f, const uint8_t *p, size_t len, struct err *e)
 {
-	f->crc = crc32_gzip_refl(f->crc, p, len);
+	f->crc = libdeflate_crc32(f->crc, p, len);
 	f->length += (uint32_t)len;
 	while (len) {
-		int r = f->job ? 0 : gzip_job(f, e);
+		int r = f->job ? 0 : pipe_next(f->pipe, &f->job, e);
 		if (r < 0)
 			return r;
 		size_t n = min_size(len, DEFLATE_BLOCK - f->job->len);
@@ -88,7 +66,7 @@ static int gzip_write(struct filter *f, const uint8_t *p, size_t len, struct err
 
 static int gzip_finish(struct filter *f, struct err *e)
 {
-	int r = f->job ? 0 : gzip_job(f, e);
+	int r = f->job ? 0 : pipe_next(f->pipe, &f->job, e);
 	if (r < 0 || (r = gzip_submit(f, true, e)) < 0 || (r = pipe_drain(f->pipe, e)) < 0)
 		return r;
 	uint8_t trailer[8];
@@ -171,7 +149,6 @@ void filter_close(struct filter *f)
 	if (!f)
 		return;
 	pipe_close(f->pipe);
-	free(f->dict);
 	(void)ZSTD_freeCCtx(f->zstd);
 	free(f->zstd_out);
 	free(f);

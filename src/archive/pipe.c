@@ -23,7 +23,7 @@ struct pipe {
 
 static void job_run(struct job *j, struct deflate *d)
 {
-	j->out_len = deflate_block(d, j->in, j->len, j->dict_len, j->final, j->out, &j->stored);
+	j->out_len = deflate_block(d, j->in, j->len, j->final, j->out, &j->stored);
 }
 
 static void *worker(void *arg)
@@ -100,6 +100,8 @@ static int pipe_emit_head(struct pipe *p, struct err *e)
 		(void)pthread_cond_wait(&p->done, &p->lock);
 	(void)pthread_mutex_unlock(&p->lock);
 	/* On failure the job stays at the head: pipe_close() drops it. */
+	if (!j->plain && j->out_len == 0)
+		return err_set(e, ERR_INTERNAL, "archive", "the compressor made what is no deflate stream");
 	int r = p->ev.emit(p->ev.arg, j, e);
 	if (r < 0)
 		return r;
@@ -122,11 +124,11 @@ int pipe_next(struct pipe *p, struct job **ret, struct err *e)
 	unsigned i = (unsigned)(p->tail % p->ring);
 	struct job *j = &p->jobs[i];
 	if (!p->memory[i]) {
-		p->memory[i] = malloc(DEFLATE_DICT + DEFLATE_BLOCK + DEFLATE_OUT);
+		p->memory[i] = malloc(DEFLATE_BLOCK + DEFLATE_OUT);
 		if (!p->memory[i])
 			return err_no_memory(e, "archive");
 	}
-	*j = (struct job){.in = p->memory[i] + DEFLATE_DICT, .out = p->memory[i] + DEFLATE_DICT + DEFLATE_BLOCK};
+	*j = (struct job){.in = p->memory[i], .out = p->memory[i] + DEFLATE_BLOCK};
 	*ret = j;
 	return 0;
 }

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
-#include <isa-l/crc.h>
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,8 +49,6 @@ struct zip {
 	struct entry *cur;               /* its final job is not submitted yet */
 	struct job *job;                 /* being filled, or NULL */
 	bool begun;                      /* a job of cur was submitted */
-	size_t dict_len;
-	uint8_t *dict;
 	struct zipdir dir;
 	struct buf rec;
 };
@@ -276,9 +274,6 @@ static int zip_job(struct zip *z, struct err *e)
 	int r = pipe_next(z->pipe, &j, e);
 	if (r < 0)
 		return r;
-	j->dict_len = z->begun ? z->dict_len : 0;
-	if (j->dict_len)
-		memcpy(j->in - j->dict_len, z->dict, j->dict_len);
 	j->first = !z->begun;
 	j->owner = z->cur;
 	z->job = j;
@@ -291,12 +286,8 @@ static int zip_submit(struct zip *z, bool final, struct err *e)
 	z->job = NULL;
 	j->final = final;
 	z->begun = true;
-	if (final) {
+	if (final)
 		z->cur = NULL;
-	} else {
-		z->dict_len = min_size(j->len, DEFLATE_DICT);
-		memcpy(z->dict, j->in + j->len - z->dict_len, z->dict_len);
-	}
 	return pipe_submit(z->pipe, e);
 }
 
@@ -304,7 +295,7 @@ static int zip_data(void *w, const void *data, size_t len, struct err *e)
 {
 	struct zip *z = w;
 	const uint8_t *p = data;
-	z->cur->crc = crc32_gzip_refl(z->cur->crc, p, len);
+	z->cur->crc = libdeflate_crc32(z->cur->crc, p, len);
 	z->cur->size += len;
 	while (len) {
 		int r = 0;
@@ -408,7 +399,6 @@ static void zip_close(void *w)
 	struct zip *z = w;
 	pipe_close(z->pipe);
 	free(z->cur);
-	free(z->dict);
 	zipdir_release(&z->dir);
 	buf_free(&z->rec);
 	free(z);
@@ -421,8 +411,7 @@ int zip_open(const struct archive_options *opt, struct out *o, void **ret, struc
 		return err_no_memory(e, "archive");
 	z->out = o;
 	z->rec = BUF_INIT(ARCHIVE_PATH_MAX + HEADERS_MAX);
-	z->dict = malloc(DEFLATE_DICT);
-	int r = z->dict ? zipdir_init(&z->dir, e) : err_no_memory(e, "archive");
+	int r = zipdir_init(&z->dir, e);
 	if (r == 0)
 		r = pipe_open(opt->threads, &(struct pipe_events){.emit = zip_emit, .drop = zip_drop, .arg = z}, &z->pipe, e);
 	if (r < 0) {

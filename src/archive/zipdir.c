@@ -1,6 +1,6 @@
 #include "archive/zipdir.h"
 
-#include <isa-l/igzip_lib.h>
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +33,7 @@ static int zipdir_pack(struct zipdir *d, struct err *e)
 	if (!c)
 		return err_no_memory(e, "archive");
 	bool stored;
-	size_t n = deflate_block(d->deflate, d->raw.data, d->raw.len, 0, true, c->data, &stored);
+	size_t n = deflate_block(d->deflate, d->raw.data, d->raw.len, true, c->data, &stored);
 	if (n > ZIPDIR_PACKED_MAX - d->packed) {
 		free(c);
 		return err_set(e, ERR_LIMIT, "archive", "the archive has more names than its directory may hold (%d MiB)",
@@ -63,31 +63,26 @@ int zipdir_add(struct zipdir *d, const void *record, size_t len, struct err *e)
 	return r < 0 || d->raw.len < ZIPDIR_RAW ? r : zipdir_pack(d, e);
 }
 
-static int chunk_write(struct inflate_state *s, struct zipdir_chunk *c, uint8_t *raw, struct out *o, struct err *e)
+static int chunk_write(struct libdeflate_decompressor *inflate, struct zipdir_chunk *c, uint8_t *raw, struct out *o, struct err *e)
 {
-	isal_inflate_init(s);
-	s->next_in = c->data;
-	s->avail_in = (uint32_t)c->packed;
-	s->next_out = raw;
-	s->avail_out = (uint32_t)c->raw;
-	if (isal_inflate_stateless(s) != ISAL_DECOMP_OK || s->avail_out != 0)
+	if (libdeflate_deflate_decompress(inflate, c->data, c->packed, raw, c->raw, NULL) != LIBDEFLATE_SUCCESS)
 		return err_set(e, ERR_INTERNAL, "archive", "the zip directory in memory does not unpack");
 	return out_write(o, raw, c->raw, e);
 }
 
 int zipdir_write(struct zipdir *d, struct out *o, struct err *e)
 {
-	struct inflate_state *s = malloc(sizeof(*s));
+	struct libdeflate_decompressor *inflate = libdeflate_alloc_decompressor();
 	uint8_t *raw = malloc(ZIPDIR_RAW + ZIPDIR_RECORD_MAX);
-	int r = s && raw ? 0 : err_no_memory(e, "archive");
+	int r = inflate && raw ? 0 : err_no_memory(e, "archive");
 	while (r == 0 && d->first) {
 		struct zipdir_chunk *c = d->first;
-		r = chunk_write(s, c, raw, o, e);
+		r = chunk_write(inflate, c, raw, o, e);
 		d->first = c->next;
 		free(c);
 	}
 	d->last = NULL;
 	free(raw);
-	free(s);
+	libdeflate_free_decompressor(inflate);
 	return r < 0 ? r : out_write(o, d->raw.data, d->raw.len, e);
 }

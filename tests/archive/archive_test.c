@@ -4,7 +4,40 @@
 
 #include "test.h"
 
+#include <libdeflate.h>
+
 enum { BIG = 1500 * 1000 };
+
+/* --- allocations that fail ------------------------------------------------------------------------ */
+
+/* Of the thread that drives the archive, and none when fail_at is 0. */
+static _Thread_local unsigned taken, fail_at;
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+
+static bool refused(void)
+{
+	return fail_at && ++taken == fail_at;
+}
+
+void *__wrap_malloc(size_t n)
+{
+	return refused() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return refused() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	return refused() ? NULL : __real_realloc(p, n);
+}
+
+/* --- where archives go ---------------------------------------------------------------------------- */
 
 struct sink {
 	uint8_t *data;
@@ -127,6 +160,45 @@ static void sink_fails_at_every_write(void **state)
 	}
 }
 
+static int ignore(void *arg, const void *p, size_t len, struct err *e)
+{
+	(void)arg;
+	(void)p;
+	(void)len;
+	(void)e;
+	return 0;
+}
+
+/* Each says that memory ran out, or is not missed. */
+static void every_allocation_may_fail(void **state)
+{
+	(void)state;
+	(void)noise();
+	for (int f = ARCHIVE_TAR; f <= ARCHIVE_ZIP; f++) {
+		for (unsigned threads = 1; threads <= 2; threads++) {
+			unsigned failures = 0;
+			for (unsigned n = 1; n == 1 || taken >= n - 1; n++) {
+				struct err e = ERR_INIT;
+				struct archive *a = NULL;
+				taken = 0;
+				fail_at = n;
+				int r = archive_open(&(struct archive_options){.format = (enum archive_format)f, .threads = threads},
+				                     &(struct archive_sink){.write = ignore}, &a, &e);
+				if (r == 0)
+					r = write_all(a, &e);
+				fail_at = 0;
+				archive_close(a);
+				if (r < 0) {
+					assert_int_equal(e.code, ERR_NO_MEMORY);
+					assert_int_equal(r, e.code);
+					failures++;
+				}
+			}
+			assert_true(failures > 2);
+		}
+	}
+}
+
 static void unfinished_archive_has_no_trailer(void **state)
 {
 	(void)state;
@@ -241,9 +313,11 @@ static void format_names(void **state)
 
 int main(void)
 {
+	libdeflate_set_memory_allocator(malloc, free);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_bytes_for_any_number_of_threads),
 		cmocka_unit_test(sink_fails_at_every_write),
+		cmocka_unit_test(every_allocation_may_fail),
 		cmocka_unit_test(unfinished_archive_has_no_trailer),
 		cmocka_unit_test(refused_entry_leaves_the_archive_usable),
 		cmocka_unit_test(calls_out_of_order_are_refused),
