@@ -2,23 +2,21 @@
  * functions below in place of where the worker waits, sends and runs jobs (fuzz/meson.build): where it waits for a request the script goes
  * on, where it waits for room in a stream its reader does, or another job.
  *
- * Input: how it starts (1 byte, START_…), then requests: which (1 byte), how (1 byte: HOW_…, and in the upper bits how it is read), its
+ * Input: how it starts (1 byte, START_…), then requests: which (1 byte), how (1 byte: enum reader in two bits, HOW_…), its
  * payload and what travels with it, each with the number of its bytes (2 bytes, little endian). The latter are the kinds of the files
- * (enum image), a byte each, or of requests with paths what is in the file. make-worker-seeds writes such. */
-#include "pieces.h"
+ * (enum worker_image), a byte each, or of requests with paths what is in the file. make-worker-seeds writes such. */
+#include "worker_fuzz.h"
+
 #include "worker/jobs.h"
 #include "worker/sandbox.h"
 
 #include "base/crc32c.h"
-#include "wire/entry.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,9 +43,6 @@ enum {
 
 enum reader { READER_TAKES, READER_STALLS, READER_POKES, READER_CLOSES };
 
-enum image { IMAGE_KIND_RAW, IMAGE_KIND_QCOW2, IMAGE_KIND_OVERLAY, IMAGE_KIND_SEALED, IMAGE_KIND_NO_DATA, IMAGE_KIND_VMDK, IMAGE_KIND_EMPTY,
-	IMAGE_KIND_NULL, IMAGE_KINDS };
-
 static const struct kind {
 	enum wire_type type, answer;
 	unsigned fds;                /* at least */
@@ -72,8 +67,6 @@ struct asked {
 	bool waited;                 /* for room, in vain */
 };
 
-static int images[IMAGE_KINDS];
-
 static struct {
 	bool active;
 	struct worker worker;
@@ -87,99 +80,6 @@ static struct {
 	unsigned depth;              /* jobs that wait for room while others run */
 	bool lost, left;             /* the source; the client, in the middle */
 } c;
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-/* --- images --------------------------------------------------------------------------------------- */
-
-static int file_new(const void *p, size_t len)
-{
-	int fd = memfd_create("worker-fuzz", MFD_CLOEXEC);
-	must(fd >= 0 && pwrite(fd, p, len, 0) == (ssize_t)len);
-	return fd;
-}
-
-static int disk_new(uint64_t *ret_size)
-{
-	static uint8_t bytes[64 << 10];
-	int fd = open(WORKER_DISK, O_RDONLY | O_CLOEXEC), disk = file_new("", 0);
-	must(fd >= 0);
-	ssize_t len = read(fd, bytes, sizeof(bytes));
-	(void)close(fd);
-	must(len > 16 && memcmp(bytes, "SEED", 4) == 0);
-	uint32_t count = get_le32(bytes + 4);
-	const uint8_t *p = bytes + 16 + 12 * (size_t)count;
-	must(ftruncate(disk, (off_t)get_le64(bytes + 8)) == 0);
-	for (uint32_t i = 0; i < count; i++) {
-		const uint8_t *piece = bytes + 16 + 12 * (size_t)i;
-		size_t n = get_le32(piece + 8);
-		must(pwrite(disk, p, n, (off_t)get_le64(piece)) == (ssize_t)n);
-		p += n;
-	}
-	*ret_size = get_le64(bytes + 8);
-	return disk;
-}
-
-enum { CLUSTER = 64 << 10, QCOW2_DATA_FILE = 1 << 2, QCOW2_COPIED_SHIFT = 63 };
-
-/* Header, L1 table, L2 table; then what is in it. */
-static int qcow2_new(uint64_t size, uint32_t crypt, unsigned incompatible, const char *backing, int from)
-{
-	static uint8_t b[3 * CLUSTER];
-	memset(b, 0, sizeof(b));
-	put_be32(b, 0x514649fb);
-	put_be32(b + 4, 3);
-	if (backing) {
-		put_be64(b + 8, 1024);
-		put_be32(b + 16, (uint32_t)strlen(backing));
-		memcpy(b + 1024, backing, strlen(backing));
-	}
-	put_be32(b + 20, 16);
-	put_be64(b + 24, size);
-	put_be32(b + 32, crypt);
-	put_be32(b + 36, 1);
-	put_be64(b + 40, CLUSTER);
-	put_be64(b + 72, incompatible);
-	put_be32(b + 96, 4);
-	put_be32(b + 100, 104);
-	if (crypt) {
-		put_be32(b + 104, 0x0537be77);
-		put_be32(b + 108, 16);
-		put_be64(b + 112, 2 * CLUSTER);
-		put_be64(b + 120, 512);
-	}
-	if (from >= 0) {
-		put_be64(b + CLUSTER, UINT64_C(1) << QCOW2_COPIED_SHIFT | 2 * CLUSTER);
-		for (uint64_t i = 0; i * CLUSTER < size; i++)
-			put_be64(b + 2 * CLUSTER + 8 * i, UINT64_C(1) << QCOW2_COPIED_SHIFT | (3 + i) * CLUSTER);
-	}
-	int fd = file_new(b, sizeof(b));
-	for (uint64_t i = 0; from >= 0 && i * CLUSTER < size; i++) {
-		ssize_t n = pread(from, b, CLUSTER, (off_t)(i * CLUSTER));
-		must(n > 0 && pwrite(fd, b, CLUSTER, (off_t)((3 + i) * CLUSTER)) == CLUSTER);
-	}
-	return fd;
-}
-
-static void make_images(void)
-{
-	static const char vmdk[] = "# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType=\"twoGbMaxExtentFlat\"\n"
-	                           "RW 2048 FLAT \"disk-f001.vmdk\" 0\nRW 2048 FLAT \"disk-f002.vmdk\" 0\n";
-	uint64_t size;
-	images[IMAGE_KIND_RAW] = disk_new(&size);
-	images[IMAGE_KIND_QCOW2] = qcow2_new(size, 0, 0, NULL, images[IMAGE_KIND_RAW]);
-	images[IMAGE_KIND_OVERLAY] = qcow2_new(size, 0, 0, "base.raw", -1);
-	images[IMAGE_KIND_SEALED] = qcow2_new(size, 2, 0, NULL, -1);
-	images[IMAGE_KIND_NO_DATA] = qcow2_new(size, 0, QCOW2_DATA_FILE, NULL, -1);
-	images[IMAGE_KIND_VMDK] = file_new(vmdk, sizeof(vmdk) - 1);
-	images[IMAGE_KIND_EMPTY] = file_new("", 0);
-	images[IMAGE_KIND_NULL] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	must(images[IMAGE_KIND_NULL] >= 0);
-}
 
 /* --- the source of foreign images ----------------------------------------------------------------- */
 
@@ -251,111 +151,16 @@ static bool take_bytes(struct asked *a)
 	}
 }
 
-static void check_listing(const struct asked *a)
+static void check_done(struct asked *a, struct rdr done)
 {
-	struct rdr r = rdr_init(a->entries.data, a->entries.len);
-	struct wire_list_head head;
-	uint64_t count = 0;
-	must(rdr_le32(&r) == 24);
-	wire_list_head_get(&r, &head);
-	for (; !r.bad && rdr_left(&r) > 0; count++) {
-		size_t len = rdr_le32(&r);
-		struct rdr record = rdr_init(rdr_take(&r, len), len);
-		struct wire_entry en;
-		must(!r.bad && len <= ENTRY_RECORD_MAX);
-		wire_entry_get(&record, &en);
-		must(!record.bad && rdr_left(&record) == 0);
-	}
-	must(!r.bad && (a->kind->type == WIRE_SEARCH || count == head.count));
-}
-
-static void check_done(struct asked *a, struct rdr *r)
-{
-	uint64_t bytes = rdr_le64(r);
-	uint32_t crc = rdr_le32(r);
-	(void)rdr_le64(r);
+	uint64_t bytes = rdr_le64(&done);
+	uint32_t crc = rdr_le32(&done);
 	if (a->reader == READER_POKES)
 		return;
 	(void)take_bytes(a);
 	must(bytes == a->bytes && crc == a->crc);
 	if (is_listing(a) && !a->entries.failed)
-		check_listing(a);
-}
-
-static void check_error(struct rdr *r)
-{
-	size_t len;
-	int code = (int)rdr_le32(r);
-	must(wire_get_str(r, ERR_MSG_MAX - 1, &len) && wire_error_allowed(code) && code != ERR_INTERNAL);
-}
-
-static void check_layers(struct rdr *r)
-{
-	struct wire_layer l;
-	for (unsigned n = rdr_le16(r); n > 0; n--)
-		wire_layer_get(r, &l);
-	if (rdr_left(r) > 0)
-		check_error(r);
-}
-
-static void check_volumes(struct rdr *r)
-{
-	struct wire_volume v;
-	must(rdr_le32(r) <= VOLUME_MAX);
-	for (uint32_t n = rdr_le32(r); n > 0 && !r->bad; n--)
-		wire_volume_get(r, &v);
-}
-
-static void check_stat(struct rdr *r)
-{
-	struct wire_entry en;
-	size_t len;
-	must(rdr_le32(r) > 0);
-	wire_entry_get(r, &en);
-	for (uint32_t n = rdr_le32(r); n > 0 && !r->bad; n--) {
-		(void)wire_get_str(r, WIRE_FRAME_MAX, &len);
-		(void)rdr_le32(r);
-		(void)wire_get_str(r, WIRE_FRAME_MAX, &len);
-	}
-	for (uint32_t n = rdr_le32(r); n > 0 && !r->bad; n--) {
-		(void)wire_get_str(r, WIRE_FRAME_MAX, &len);
-		(void)rdr_le64(r);
-	}
-	(void)rdr_u8(r);
-}
-
-/* OPENED and UNLOCKED; the former goes on with why disks are missing. */
-static void check_opened(struct rdr *r, bool disks)
-{
-	size_t len;
-	uint32_t volumes = rdr_le32(r);
-	must(volumes <= VOLUME_MAX && rdr_le32(r) <= volumes);
-	for (uint32_t n = rdr_le32(r); n > 0 && !r->bad; n--)
-		(void)wire_get_str(r, WIRE_WARNING_LEN - 1, &len);
-	for (uint32_t n = disks ? rdr_le32(r) : 0; n > 0 && !r->bad; n--)
-		(void)wire_get_str(r, WIRE_MISSING_LEN - 1, &len);
-}
-
-/* The client must be able to read it, to its end. */
-static void check_answer(struct asked *a, enum wire_type type, struct rdr *r)
-{
-	struct wire_layer l;
-	struct wire_extent x;
-	switch (type) {
-	case WIRE_ERROR: check_error(r); break;
-	case WIRE_DONE: check_done(a, r); break;
-	case WIRE_LAYERS_INFO: check_layers(r); break;
-	case WIRE_LAYER_INFO: wire_layer_get(r, &l); break;
-	case WIRE_EXTENT_INFO: wire_extent_get(r, &x); break;
-	case WIRE_VOLUME_LIST: check_volumes(r); break;
-	case WIRE_STAT_INFO: check_stat(r); break;
-	case WIRE_OPENED: check_opened(r, true); break;
-	case WIRE_UNLOCKED: check_opened(r, false); break;
-	case WIRE_MEASURED: rdr_skip(r, 40); break;
-	case WIRE_READY: rdr_skip(r, 8); break;
-	default: break;
-	}
-	must(!r->bad && rdr_left(r) == 0);
+		check_listing(&a->entries, a->kind->type == WIRE_LIST);
 }
 
 static void take_answer(struct wire_frame *f)
@@ -369,7 +174,9 @@ static void take_answer(struct wire_frame *f)
 	}
 	must(f->type == WIRE_ERROR || f->type == a->kind->answer);
 	a->answered = true;
-	check_answer(a, f->type, &f->payload);
+	if (f->type == WIRE_DONE)
+		check_done(a, f->payload);
+	check_answer(f->type, &f->payload);
 	if (f->type == WIRE_READY)
 		c.phase = WIRE_PHASE_CONFIG;
 	else if (f->type == WIRE_OPENED)
@@ -439,13 +246,13 @@ static void ask(const struct kind *kind, unsigned how, const uint8_t *payload, s
 	unsigned n = 0;
 	struct err e = ERR_INIT;
 	if (has_paths(kind->type))
-		fds[n++] = paths = file_new(tail, tail_len);
+		fds[n++] = paths = worker_file(tail, tail_len);
 	else if (kind->fds < 3)
 		for (size_t i = 0; i < tail_len && n < sizeof(fds) / sizeof(fds[0]); i++)
-			fds[n++] = images[tail[i] % IMAGE_KINDS];
+			fds[n++] = worker_images[tail[i] % WORKER_IMAGES];
 	if (kind->fds >= 3) {
 		must(ring_create(&a->ring, &e) == 0);
-		fds[n++] = how & HOW_NO_RING ? images[IMAGE_KIND_NULL] : a->ring.memfd;
+		fds[n++] = how & HOW_NO_RING ? worker_images[WORKER_NULL] : a->ring.memfd;
 		fds[n++] = a->ring.data_fd;
 		fds[n++] = a->ring.space_fd;
 	}
@@ -513,7 +320,7 @@ static void begin(unsigned start)
 	if (!(start & START_OPEN))
 		return;
 	static const uint8_t first[2 + 4], second[2 + 4] = {1};
-	uint8_t kind = start & START_QCOW2 ? IMAGE_KIND_QCOW2 : IMAGE_KIND_RAW;
+	uint8_t kind = start & START_QCOW2 ? WORKER_QCOW2 : WORKER_RAW;
 	ask_kind(WIRE_LAYERS, first, sizeof(first), &kind, 1);
 	if (start & START_TWO_DISKS)
 		ask_kind(WIRE_LAYERS, second, sizeof(second), &kind, 1);
@@ -645,7 +452,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static bool made;
 	int pair[2];
 	if (!made)
-		make_images();
+		worker_images_make();
 	made = true;
 	if (size < 1)
 		return 0;
