@@ -71,7 +71,7 @@ int session_find_sealed(struct session *s, uint32_t volume, unsigned *ret_disk, 
 	if (!s->files)
 		return 0;
 	CLEANUP(free_ptr) struct wire_volume *list = NULL;
-	unsigned count;
+	unsigned count = 0;
 	int r = session_volumes(s, &list, &count, e);
 	for (unsigned i = 0; i < count && r == 0; i++) {
 		const struct wire_volume *v = &list[i];

@@ -191,7 +191,8 @@ static int no_order(const void *a, const void *b)
 	return 0;
 }
 
-/* Libraries ask the system things at their first use, which the sandbox would take for an attack: libgcrypt for its configuration, glibc's qsort how much memory there is, for arrays over a kilobyte. They ask here. */
+/* Libraries ask the system things at their first use, which the sandbox would take for an attack: libgcrypt for its configuration,
+ * glibc's qsort how much memory there is, for arrays over a kilobyte. They ask here. */
 static void warm_up(void)
 {
 	crypto_init();
