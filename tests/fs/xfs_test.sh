@@ -90,6 +90,9 @@ stopped() {
 	make "$tmp/img" 400M "$@" && attach "nouuid,logbsize=$size" "$tmp/img" "$tmp/live" || { skip "$name" 'cannot be made or mounted here'; return; }
 	"$here/xfs_churn" "$tmp/live" "$s" 60 & a=$!
 	"$here/xfs_churn" "$tmp/live" $((s + 1)) 60 & b=$!
+	# On a busy machine they take longer to begin than all of this: not before there is something in the log.
+	while kill -0 $a 2>/dev/null && [ -z "$(ls -A "$tmp/live")" ]; do sleep 0.1; done
+	sync -f "$tmp/live"
 	sleep "1.$((s % 10))"
 	# shellcheck disable=SC2086
 	xfs_io -x -c "shutdown $flags" "$tmp/live"
