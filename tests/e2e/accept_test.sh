@@ -16,7 +16,11 @@ qemu-img create -q -f qcow2 -u -b good.qcow2 -F qcow2 "$T/repo/vm/guest.raw" 16M
 sendense image info "$T/repo/vm/noise.qcow2" >/dev/null 2>"$T/err"; is "image info: not one" $? 4
 like "… and says so" "$(cat "$T/err")" 'not a QCOW2 image'
 is "a raw one needs no suffix" "$(sendense image cat "$T/flat" /etc/hostname)" hello
-is "a tighter memory limit of the user's stays" "$(ulimit -v 1500000; sendense image cat "$T/flat" /etc/hostname 2>&1)" hello
+if [ -n "${SENDENSE_NO_SANDBOX:-}" ]; then
+	skip "a tighter memory limit of the user's stays" "a sanitizer reserves terabytes"
+else
+	is "a tighter memory limit of the user's stays" "$(ulimit -v 1500000; sendense image cat "$T/flat" /etc/hostname 2>&1)" hello
+fi
 
 hub_start || { flunk "the hub starts" "$(cat "$T/hub.log")"; done_testing; exit 1; }
 R=$(add_repository odd "$T/repo")
