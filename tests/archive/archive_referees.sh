@@ -33,6 +33,8 @@ for c in tree names broken many; do
 	referee "$c.zip: bsdtar, streamed" bsdtar sh -c "cat $c.zip | bsdtar -xOf - >/dev/null"
 	referee "$c.tar.gz: pigz" pigz pigz -t $c.tar.gz
 	referee "$c.tar.gz: python" python3 python3 -c "import gzip; gzip.open('$c.tar.gz').read()"
+	referee "$c.tar.gz: one member, nothing behind it" python3 python3 -c "
+import zlib; z = zlib.decompressobj(31); z.decompress(open('$c.tar.gz', 'rb').read()); assert z.eof and not z.unused_data"
 	ok "$c: gzip holds the tar" sh -c "gzip -dc $c.tar.gz | cmp - $c.tar"
 	ok "$c: zstd holds the tar" sh -c "zstd -dcq $c.tar.zst | cmp - $c.tar"
 	ok "$c: zstd with two threads holds the tar" sh -c "'$make' tar.zst 2 $c | zstd -dcq | cmp - $c.tar"
