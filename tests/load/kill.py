@@ -112,13 +112,8 @@ def stopped_helper(folder, hub, disks):
     hub.start()
 
 
-def main():
-    folder, rounds, seed = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    loads.become_subreaper()
-    tmp = os.path.join(folder, "tmp")
-    os.mkdir(tmp)
+def run(folder, rounds, seed, tmp, hub):
     rng = random.Random(f"kill/{seed}")
-    hub = loads.Hub("sendense-hub", os.path.join(folder, "hub"), env={"TMPDIR": tmp})
     hub.start()
     load, disks = prepare(folder, hub, seed)
     with open(os.path.join(folder, "sums"), encoding="utf-8") as f:
@@ -174,6 +169,20 @@ def main():
     print(f"# seed {seed}; killed {killed}; {dict(load.counts)}")
     print(f"1..{case[0]}")
     return 1 if case[1] else 0
+
+
+def main():
+    folder, rounds, seed = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    loads.become_subreaper()
+    tmp = os.path.join(folder, "tmp")
+    os.mkdir(tmp)
+    hub = loads.Hub("sendense-hub", os.path.join(folder, "hub"), env={"TMPDIR": tmp})
+    try:
+        return run(folder, rounds, seed, tmp, hub)
+    finally:
+        # Also where something unforeseen ended the test.
+        if hub.process and hub.process.poll() is None:
+            hub.kill()
 
 
 if __name__ == "__main__":
