@@ -10,6 +10,8 @@
 #include "worker/jobs.h"
 #include "worker/sandbox.h"
 
+#include "../tests/wire/raw.h"
+
 #include "base/crc32c.h"
 
 #include <errno.h>
@@ -209,27 +211,12 @@ static void go_away(void)
 static bool put(enum wire_type type, uint32_t request, const uint8_t *payload, size_t len, const int *fds, unsigned count)
 {
 	static uint8_t room[WIRE_HEADER + UINT16_MAX];
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * (WIRE_FDS_MAX + 1))];
-	} control = {0};
 	put_le16(room, (uint16_t)type);
 	put_le16(room + 2, 0);
 	put_le32(room + 4, request);
 	if (len > 0)
 		memcpy(room + WIRE_HEADER, payload, len);
-	struct iovec iov = {.iov_base = room, .iov_len = WIRE_HEADER + len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	if (count > 0) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-		struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int) * count);
-		memcpy(CMSG_DATA(h), fds, sizeof(int) * count);
-	}
-	return sendmsg(c.sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+	return raw_send_fds(c.sock, room, WIRE_HEADER + len, fds, count, MSG_DONTWAIT);
 }
 
 static bool has_paths(enum wire_type type)

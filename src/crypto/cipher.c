@@ -34,6 +34,11 @@ static int open_handle(int algo, int mode, const uint8_t *key, size_t key_len, g
 	return 0;
 }
 
+bool cipher_key_fits(enum cipher_mode mode, size_t key_len)
+{
+	return mode == CIPHER_XTS ? key_len == 32 || key_len == 64 : key_len == 16 || key_len == 24 || key_len == 32;
+}
+
 int cipher_new(enum cipher_mode mode, const uint8_t *key, size_t key_len, struct cipher **ret, struct err *e)
 {
 	static const int modes[] = {

@@ -41,7 +41,9 @@ enum cipher_mode { CIPHER_ECB, CIPHER_CBC, CIPHER_XTS };
 enum { AES_BLOCK = 16 };
 
 struct cipher;
-/* key_len: 16, 24 or 32; XTS: two keys of 16 or 32 bytes behind each other, which differ (cipher_is_xts_key()). */
+/* 16, 24 or 32 bytes; XTS: two keys of 16 or 32 behind each other. */
+bool cipher_key_fits(enum cipher_mode mode, size_t key_len);
+/* The key fits; the two of XTS differ (cipher_is_xts_key()). */
 int cipher_new(enum cipher_mode mode, const uint8_t *key, size_t key_len, struct cipher **ret, struct err *e);
 bool cipher_is_xts_key(const uint8_t *key, size_t key_len);
 /* One sector, a whole number of blocks, in place. iv: its initialization vector or tweak. */

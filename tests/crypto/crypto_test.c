@@ -162,6 +162,17 @@ static void test_ccm(void **state)
 	assert_int_equal(ccm_open(&m, key, sizeof(key), out, &e), 0);
 }
 
+static void test_key_lengths(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n <= 80; n++) {
+		bool one = n == 16 || n == 24 || n == 32;
+		assert_int_equal(cipher_key_fits(CIPHER_ECB, n), one);
+		assert_int_equal(cipher_key_fits(CIPHER_CBC, n), one);
+		assert_int_equal(cipher_key_fits(CIPHER_XTS, n), n == 32 || n == 64);
+	}
+}
+
 static void test_xts_keys(void **state)
 {
 	(void)state;
@@ -180,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hashes), cmocka_unit_test(test_blake2b), cmocka_unit_test(test_ciphers),
 		cmocka_unit_test(test_block),  cmocka_unit_test(test_ccm),     cmocka_unit_test(test_xts_keys),
+		cmocka_unit_test(test_key_lengths),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

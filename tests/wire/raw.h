@@ -8,8 +8,8 @@
 
 enum { RAW_FDS_MAX = 64 };
 
-/* These bytes without any of wire_send()'s checks, and `count` (<= RAW_FDS_MAX) times the descriptor fd. False: not sent whole. */
-static inline bool raw_send(int sock, const void *bytes, size_t len, int fd, unsigned count)
+/* These bytes without any of wire_send()'s checks, and `count` (<= RAW_FDS_MAX) descriptors. flags: sendmsg()'s. False: not sent whole. */
+static inline bool raw_send_fds(int sock, const void *bytes, size_t len, const int *fds, unsigned count, int flags)
 {
 	union {
 		struct cmsghdr align;
@@ -24,10 +24,18 @@ static inline bool raw_send(int sock, const void *bytes, size_t len, int fd, uns
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(sizeof(int) * count);
-		for (unsigned i = 0; i < count; i++)
-			memcpy(CMSG_DATA(c) + i * sizeof(int), &fd, sizeof(int));
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
 	}
-	return sendmsg(sock, &msg, MSG_NOSIGNAL) == (ssize_t)len;
+	return sendmsg(sock, &msg, MSG_NOSIGNAL | flags) == (ssize_t)len;
+}
+
+/* The same with `count` times one descriptor. */
+static inline bool raw_send(int sock, const void *bytes, size_t len, int fd, unsigned count)
+{
+	int fds[RAW_FDS_MAX];
+	for (unsigned i = 0; i < count; i++)
+		fds[i] = fd;
+	return raw_send_fds(sock, bytes, len, fds, count, 0);
 }
 
 #endif

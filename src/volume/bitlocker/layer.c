@@ -2,7 +2,6 @@
 
 #include "base/bytes.h"
 
-
 enum { SECTOR_0 = 512 };
 
 /* Things people should know of a volume that could be read. */

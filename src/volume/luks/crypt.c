@@ -17,24 +17,13 @@ enum iv_kind { IV_PLAIN, IV_PLAIN64, IV_ESSIV };
 struct luks_cipher {
 	const char *name;
 	enum cipher_mode mode;
-	size_t key_bytes;
 	enum iv_kind iv;
 };
 
 static const struct luks_cipher ciphers[] = {
-	{"aes-xts-plain64", CIPHER_XTS, 32, IV_PLAIN64},
-	{"aes-xts-plain64", CIPHER_XTS, 64, IV_PLAIN64},
-	{"aes-xts-plain", CIPHER_XTS, 32, IV_PLAIN},
-	{"aes-xts-plain", CIPHER_XTS, 64, IV_PLAIN},
-	{"aes-cbc-essiv:sha256", CIPHER_CBC, 16, IV_ESSIV},
-	{"aes-cbc-essiv:sha256", CIPHER_CBC, 24, IV_ESSIV},
-	{"aes-cbc-essiv:sha256", CIPHER_CBC, 32, IV_ESSIV},
-	{"aes-cbc-plain64", CIPHER_CBC, 16, IV_PLAIN64},
-	{"aes-cbc-plain64", CIPHER_CBC, 24, IV_PLAIN64},
-	{"aes-cbc-plain64", CIPHER_CBC, 32, IV_PLAIN64},
-	{"aes-cbc-plain", CIPHER_CBC, 16, IV_PLAIN},
-	{"aes-cbc-plain", CIPHER_CBC, 24, IV_PLAIN},
-	{"aes-cbc-plain", CIPHER_CBC, 32, IV_PLAIN},
+	{"aes-xts-plain64", CIPHER_XTS, IV_PLAIN64},    {"aes-xts-plain", CIPHER_XTS, IV_PLAIN},
+	{"aes-cbc-essiv:sha256", CIPHER_CBC, IV_ESSIV}, {"aes-cbc-plain64", CIPHER_CBC, IV_PLAIN64},
+	{"aes-cbc-plain", CIPHER_CBC, IV_PLAIN},
 };
 
 enum { CIPHERS = sizeof(ciphers) / sizeof(ciphers[0]) };
@@ -48,11 +37,18 @@ struct crypt {
 	struct cipher *data, *essiv;     /* essiv NULL: not of that kind */
 };
 
-int luks_cipher_check(const char *cipher, struct err *e)
+static const struct luks_cipher *find_cipher(const char *name)
 {
 	for (unsigned i = 0; i < CIPHERS; i++)
-		if (strcmp(ciphers[i].name, cipher) == 0)
-			return 0;
+		if (strcmp(ciphers[i].name, name) == 0)
+			return &ciphers[i];
+	return NULL;
+}
+
+int luks_cipher_check(const char *cipher, struct err *e)
+{
+	if (find_cipher(cipher))
+		return 0;
 	for (const char *p = cipher; *p; p++)
 		if (*p <= ' ' || *p > '~')
 			return err_set(e, ERR_VOLUME_CORRUPT, "luks", "the LUKS header does not name its cipher");
@@ -129,15 +125,15 @@ static void crypt_close(struct blk *b)
 
 static const struct blk_ops crypt_ops = {.name = "luks", .read = crypt_read, .close = crypt_close};
 
-static int set_keys(struct crypt *c, const struct luks_cipher *cipher, const uint8_t *key, struct err *e)
+static int set_keys(struct crypt *c, const struct luks_cipher *cipher, const uint8_t *key, size_t key_len, struct err *e)
 {
-	if (cipher->mode == CIPHER_XTS && !cipher_is_xts_key(key, cipher->key_bytes))
+	if (cipher->mode == CIPHER_XTS && !cipher_is_xts_key(key, key_len))
 		return err_set(e, ERR_KEY_WRONG, "luks", "this is no key of an XTS cipher");
-	int r = cipher_new(cipher->mode, key, cipher->key_bytes, &c->data, e);
+	int r = cipher_new(cipher->mode, key, key_len, &c->data, e);
 	if (r < 0 || cipher->iv != IV_ESSIV)
 		return r;
 	uint8_t hash[SHA256_BYTES];
-	hash_sha256(key, cipher->key_bytes, hash);
+	hash_sha256(key, key_len, hash);
 	r = cipher_new(CIPHER_ECB, hash, sizeof(hash), &c->essiv, e);
 	explicit_bzero(hash, sizeof(hash));
 	return r;
@@ -146,11 +142,8 @@ static int set_keys(struct crypt *c, const struct luks_cipher *cipher, const uin
 int luks_crypt_open(struct blk *container, const struct luks_header *h, const uint8_t *key, size_t key_len,
                     struct blk **ret, struct err *e)
 {
-	const struct luks_cipher *cipher = NULL;
-	for (unsigned i = 0; i < CIPHERS && !cipher; i++)
-		if (strcmp(ciphers[i].name, h->cipher) == 0 && ciphers[i].key_bytes == key_len)
-			cipher = &ciphers[i];
-	if (!cipher || (h->key_bytes != 0 && h->key_bytes != key_len))
+	const struct luks_cipher *cipher = find_cipher(h->cipher);
+	if (!cipher || !cipher_key_fits(cipher->mode, key_len) || (h->key_bytes != 0 && h->key_bytes != key_len))
 		return err_set(e, ERR_KEY_WRONG, "luks", "a key of %zu bytes does not fit %s", key_len, h->cipher);
 	struct crypt *c = calloc(1, sizeof(*c));
 	if (!c)
@@ -162,7 +155,7 @@ int luks_crypt_open(struct blk *container, const struct luks_header *h, const ui
 	c->sector_size = h->sector_size;
 	c->blk.sector_size = h->sector_size > container->sector_size ? h->sector_size : container->sector_size;
 	c->iv = cipher->iv;
-	int r = set_keys(c, cipher, key, e);
+	int r = set_keys(c, cipher, key, key_len, e);
 	if (r < 0)
 		crypt_close(&c->blk);
 	else
