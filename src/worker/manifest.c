@@ -2,6 +2,7 @@
  * order. An entry that cannot be read is a comment with its reason, and counted. */
 #include "worker/worker.h"
 
+#include "base/hex.h"
 #include "crypto/crypto.h"
 #include "worker/walk.h"
 
@@ -102,9 +103,9 @@ static int add_entry(struct manifest *m, const struct walk_entry *we, struct err
 		int r = hash_file(m, we->id, &size, md, why);
 		if (r < 0)
 			return r;
-		buf_adds(&m->line, " sha256=");
-		for (unsigned i = 0; i < SHA256_BYTES; i++)
-			buf_addf(&m->line, "%02x", md[i]);
+		char digits[2 * SHA256_BYTES + 1];
+		hex_encode(digits, md, sizeof(md));
+		buf_addf(&m->line, " sha256=%s", digits);
 	}
 	return 0;
 }

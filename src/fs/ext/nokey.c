@@ -2,26 +2,12 @@
  * digest in place of what is too long, as base64url without padding (include/linux/fscrypt.h). */
 #include "fs/ext/ext.h"
 
+#include "base/hex.h"
 #include "crypto/crypto.h"
 
+#include <assert.h>
 
 enum { NOKEY_BYTES = 149 };
-
-static size_t base64url(const uint8_t *p, size_t len, char *to)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	size_t out = 0;
-	uint32_t acc = 0;
-	unsigned bits = 0;
-	for (size_t i = 0; i < len; i++) {
-		acc = acc << 8 | p[i];
-		for (bits += 8; bits >= 6; bits -= 6)
-			to[out++] = digits[acc >> (bits - 6) & 63];
-	}
-	if (bits)
-		to[out++] = digits[acc << (6 - bits) & 63];
-	return out;
-}
 
 /* Hashes as the kernel hands them to fscrypt: only where it walks the directory in hash order. */
 static struct ext_hash name_hash(struct ext_fs *x, const struct ext_inode *dir, const struct ext_dent *d,
@@ -56,5 +42,7 @@ size_t ext_nokey_name(struct ext_fs *x, const struct ext_inode *dir, const struc
 		hash_sha256(d->name + head, d->len - head, raw + len);
 		len += SHA256_BYTES;
 	}
-	return base64url(raw, len, ret);
+	static_assert((sizeof(raw) * 4 + 2) / 3 < EXT_NOKEY_MAX, "there is room for the longest, and NUL");
+	base64url_encode(ret, raw, len);
+	return base64url_len(len);
 }
