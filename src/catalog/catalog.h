@@ -254,9 +254,19 @@ int catalog_disk_get_by_path(struct catalog *c, const char *repository_id, const
 
 /* --- chains --------------------------------------------------------------------------------------- */
 
-/* The layers of a disk for opening it: the disk itself first, then what it is based on, to the full one.
+/* What opening a disk needs to know of each image: a few columns, since a chain may have hundreds. */
+struct catalog_layer {
+	const char *backup_id;
+	const char *qcow2_path;                /* relative to the repository */
+	const char *repository_id;
+	const char *parent_backup_id;          /* "" for one whole in itself */
+	int64_t parent_disk_index;
+};
+CATALOG_LIST(layer)
+
+/* The layers of a disk: its own image first, then what it is based on, to the full one.
  * ERR_DISK_NOT_FOUND; ERR_IMAGE_LAYER_MISSING: an ancestor is not in the catalog (its backup is named); ERR_LIMIT. */
-int catalog_disk_ancestors(struct catalog *c, int64_t disk_id, struct catalog_disk_list *ret, struct err *e);
+int catalog_disk_layers(struct catalog *c, int64_t disk_id, struct catalog_layer_list *ret, struct err *e);
 
 /* A full backup and everything of the same VM based on it: items[0] is the full, then parents before children. */
 struct catalog_chain {

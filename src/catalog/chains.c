@@ -1,5 +1,5 @@
-/* Chains are walked in C, one indexed look-up a layer: plain SQL on every database, and a layer that is missing is known
- * by name.
+/* What the images of a VM stand on. The layers of one disk come of one recursive statement; the chains of a VM's disks are put together in C,
+ * where a layer that is missing is known by name.
  *
  *	the disks of one VM and index, and what they stand on elsewhere
  *
@@ -33,65 +33,77 @@ static void set_free(struct set *s)
 	free(s->links);
 }
 
-static bool has_parent(const struct catalog_disk *d)
-{
-	return *d->parent_backup_id != '\0';
-}
+/* --- layers --------------------------------------------------------------------------------------- */
 
-/* --- ancestors ------------------------------------------------------------------------------------ */
+static const struct column layer_columns[] = {
+	TEXT(catalog_layer, backup_id),
+	TEXT(catalog_layer, qcow2_path),
+	TEXT(catalog_layer, repository_id),
+	OPTIONAL_TEXT(catalog_layer, parent_backup_id),
+	INT(catalog_layer, parent_disk_index),
+};
+static const struct table layer_table = TABLE(layer_columns, 0, catalog_layer);
+
+LIST_FREE_DEFINE(layer)
 
 /* One statement: a hundred of them, a layer each, took twice as long. The depth ends a circle. */
-static const char ancestors_select[] =
+static const char layers_select[] =
 	"WITH RECURSIVE up (id, parent, parent_index, depth) AS ("
 	"SELECT id, parent_backup_id, parent_disk_index, 0 FROM backup_disks WHERE id = ?1"
 	" UNION ALL SELECT p.id, p.parent_backup_id, p.parent_disk_index, up.depth + 1 FROM up"
 	" JOIN backup_disks p ON p.backup_job_id = up.parent AND p.disk_index = up.parent_index WHERE up.depth < ?2) "
-	DISK_COLUMNS "up CROSS JOIN backup_disks d ON d.id = up.id" DISK_JOINS "ORDER BY up.depth";
+	"SELECT d.backup_job_id, d.qcow2_path, j.repository_id, d.parent_backup_id, d.parent_disk_index"
+	" FROM up CROSS JOIN backup_disks d ON d.id = up.id JOIN backup_jobs j ON j.id = d.backup_job_id ORDER BY up.depth";
 
-static int check_ancestors(const struct catalog_disk_list *l, struct err *e)
+static int check_layers(const struct catalog_layer_list *l, struct err *e)
 {
 	if (l->count == 0)
 		return err_set(e, ERR_DISK_NOT_FOUND, "catalog", "there is no such disk in the catalog");
 	if (l->count > CATALOG_CHAIN_MAX)
 		return err_set(e, ERR_LIMIT, "catalog", "the chain of backup %s has more than %d layers, or runs in a circle",
 		               l->items[0]->backup_id, CATALOG_CHAIN_MAX);
-	const struct catalog_disk *last = l->items[l->count - 1];
-	if (!has_parent(last))
+	const struct catalog_layer *last = l->items[l->count - 1];
+	if (*last->parent_backup_id == '\0')
 		return 0;
 	return err_set(e, ERR_IMAGE_LAYER_MISSING, "catalog", "backup %s is based on disk %lld of backup %s, which is not in the catalog",
 	               last->backup_id, (long long)last->parent_disk_index, last->parent_backup_id);
 }
 
-static int ancestors(struct catalog *c, int64_t disk_id, struct catalog_disk_list *l, struct err *e)
+static int layers(struct catalog *c, int64_t disk_id, struct catalog_layer_list *l, struct err *e)
 {
 	sqlite3_stmt *st;
 	void **items;
-	int r = db_prepare(c, ancestors_select, &st, e);
+	int r = db_prepare(c, layers_select, &st, e);
 	if (r < 0)
 		return r;
 	(void)sqlite3_bind_int64(st, 1, disk_id);
 	(void)sqlite3_bind_int64(st, 2, CATALOG_CHAIN_MAX);
-	r = row_list(c, st, &disk_table, &items, &l->count, e);
+	r = row_list(c, st, &layer_table, &items, &l->count, e);
 	if (r < 0)
 		return r;
-	l->items = (struct catalog_disk **)items;
-	return check_ancestors(l, e);
+	l->items = (struct catalog_layer **)items;
+	return check_layers(l, e);
 }
 
-int catalog_disk_ancestors(struct catalog *c, int64_t disk_id, struct catalog_disk_list *ret, struct err *e)
+int catalog_disk_layers(struct catalog *c, int64_t disk_id, struct catalog_layer_list *ret, struct err *e)
 {
-	struct catalog_disk_list l = {0};
+	struct catalog_layer_list l = {0};
 	catalog_lock(c);
-	int r = ancestors(c, disk_id, &l, e);
+	int r = layers(c, disk_id, &l, e);
 	catalog_unlock(c);
 	if (r < 0)
-		catalog_disk_list_free(&l);
+		catalog_layer_list_free(&l);
 	else
 		*ret = l;
 	return r;
 }
 
 /* --- all disks of a VM, grouped by their root ------------------------------------------------------ */
+
+static bool has_parent(const struct catalog_disk *d)
+{
+	return *d->parent_backup_id != '\0';
+}
 
 static int set_add(struct set *s, struct catalog_disk *disk, struct err *e)
 {

@@ -60,6 +60,11 @@ static bool is_text(const struct column *col)
 	return col->kind == COLUMN_TEXT || col->kind == COLUMN_OPTIONAL_TEXT;
 }
 
+static bool is_number(const struct column *col)
+{
+	return col->kind == COLUMN_INT || col->kind == COLUMN_OPTIONAL_INT;
+}
+
 /* The strings lie behind the struct in the same block. */
 int row_read(sqlite3_stmt *st, const struct table *t, void **ret, struct err *e)
 {
@@ -76,7 +81,8 @@ int row_read(sqlite3_stmt *st, const struct table *t, void **ret, struct err *e)
 	char *tail = row + t->size;
 	for (unsigned i = 0; i < t->count; i++) {
 		const struct column *col = &t->columns[i];
-		const char *text = (const char *)sqlite3_column_text(st, (int)i);
+		/* Not of numbers, of which SQLite would make texts first. */
+		const char *text = is_number(col) ? NULL : (const char *)sqlite3_column_text(st, (int)i);
 		if (is_text(col)) {
 			size_t len = text ? (size_t)sqlite3_column_bytes(st, (int)i) : 0;
 			memcpy(row + col->offset, &tail, sizeof(tail));

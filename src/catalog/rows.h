@@ -91,15 +91,12 @@ int mount_disks_insert(struct catalog *c, const char *mount_id, const int64_t *d
 
 #define MOUNT_ACTIVE "('mounting', 'mounted', 'unmounting')"
 
-/* What a SELECT of disks starts with: its columns are those of disk_table. */
-#define DISK_COLUMNS                                                                               \
+#define DISK_SELECT                                                                                \
 	"SELECT d.id, d.backup_job_id, d.disk_index, d.vmware_disk_key, d.size_gb, d.size_bytes, d.stored_bytes,"  \
 	" d.qcow2_path, d.disk_change_id, d.status, d.parent_backup_id, d.parent_disk_index, j.repository_id,"     \
-	" j.vm_backup_context_id, v.vm_name, j.created_at FROM "
-#define DISK_JOINS                                                                                 \
+	" j.vm_backup_context_id, v.vm_name, j.created_at FROM backup_disks d"      \
 	" JOIN backup_jobs j ON j.id = d.backup_job_id"                                            \
 	" JOIN vm_backup_contexts v ON v.context_id = j.vm_backup_context_id "
-#define DISK_SELECT DISK_COLUMNS "backup_disks d" DISK_JOINS
 #define BACKUP_SELECT                                                                              \
 	"SELECT j.id, j.vm_backup_context_id, j.repository_id, j.backup_type, j.status, j.parent_backup_id,"       \
 	" j.change_id, j.total_bytes, j.bytes_transferred, j.transfer_speed_bps, j.error_message, j.created_at,"   \

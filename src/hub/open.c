@@ -91,8 +91,8 @@ int hub_attach(struct session *s, unsigned disk, const struct repository *repo, 
 }
 
 /* Does the header agree with the catalog on what the layer stands on? */
-static int compare_backing(const struct repository *repo, const struct catalog_disk *layer,
-                           const struct catalog_disk *below, const struct wire_layer *info, struct err *e)
+static int compare_backing(const struct repository *repo, const struct catalog_layer *layer,
+                           const struct catalog_layer *below, const struct wire_layer *info, struct err *e)
 {
 	if (!below && info->backing_name[0] == '\0')
 		return 0;
@@ -115,7 +115,7 @@ static int compare_backing(const struct repository *repo, const struct catalog_d
 	return 0;
 }
 
-static int add_data_file(const struct opening *o, const struct catalog_disk *layer, unsigned number,
+static int add_data_file(const struct opening *o, const struct catalog_layer *layer, unsigned number,
                          const struct wire_layer *info, struct err *e)
 {
 	char path[REPOSITORY_PATH_MAX];
@@ -130,14 +130,14 @@ static int add_data_file(const struct opening *o, const struct catalog_disk *lay
 	return r < 0 ? r : session_data_file(o->session, o->disk, number, fd, e);
 }
 
-static int open_layer(struct opening *o, const struct catalog_disk *layer, int *ret, struct err *e)
+static int open_layer(struct opening *o, const struct catalog_layer *layer, int *ret, struct err *e)
 {
 	int r = get_repository(o, layer->repository_id, e);
 	return r < 0 ? r : repository_open_file(o->repository, layer->qcow2_path, ret, e);
 }
 
 /* An image in a foreign format gets its bytes, or the opening ends for want of a worker that takes them; so does an encrypted one. */
-static int attach(struct opening *o, const struct catalog_disk *layer, struct wire_layer *info, struct err *e)
+static int attach(struct opening *o, const struct catalog_layer *layer, struct wire_layer *info, struct err *e)
 {
 	o->wants_foreign = !session_takes_foreign(o->session);
 	if (o->wants_foreign)
@@ -152,10 +152,10 @@ static int attach(struct opening *o, const struct catalog_disk *layer, struct wi
 }
 
 /* Layer i is what the catalog says, and gets what it needs besides. */
-static int check_layer(struct opening *o, const struct catalog_disk_list *chain, size_t i, struct wire_layer *info, struct err *e)
+static int check_layer(struct opening *o, const struct catalog_layer_list *chain, size_t i, struct wire_layer *info, struct err *e)
 {
-	const struct catalog_disk *layer = chain->items[i];
-	const struct catalog_disk *below = i + 1 < chain->count ? chain->items[i + 1] : NULL;
+	const struct catalog_layer *layer = chain->items[i];
+	const struct catalog_layer *below = i + 1 < chain->count ? chain->items[i + 1] : NULL;
 	int r = get_repository(o, layer->repository_id, e);
 	if (r == 0)
 		r = compare_backing(o->repository, layer, below, info, e);
@@ -166,12 +166,12 @@ static int check_layer(struct opening *o, const struct catalog_disk_list *chain,
 	return r;
 }
 
-static unsigned call_size(const struct catalog_disk_list *chain, size_t first)
+static unsigned call_size(const struct catalog_layer_list *chain, size_t first)
 {
 	return chain->count - first < SESSION_LAYERS_MAX ? (unsigned)(chain->count - first) : SESSION_LAYERS_MAX;
 }
 
-static int begin_call(struct opening *o, const struct catalog_disk_list *chain, size_t first, struct layers_call **ret, struct err *e)
+static int begin_call(struct opening *o, const struct catalog_layer_list *chain, size_t first, struct layers_call **ret, struct err *e)
 {
 	int fds[SESSION_LAYERS_MAX], r = 0;
 	const char *formats[SESSION_LAYERS_MAX];
@@ -188,7 +188,7 @@ static int begin_call(struct opening *o, const struct catalog_disk_list *chain, 
 }
 
 /* What is wrong with a layer is said before what is wrong with those below it. infos: room for a call's. */
-static int end_call(struct opening *o, const struct catalog_disk_list *chain, size_t first, struct layers_call *call,
+static int end_call(struct opening *o, const struct catalog_layer_list *chain, size_t first, struct layers_call *call,
                     struct wire_layer *infos, struct err *e)
 {
 	unsigned taken;
@@ -203,7 +203,7 @@ static int end_call(struct opening *o, const struct catalog_disk_list *chain, si
 }
 
 /* The layers from `first` on, at most LAYERS_AHEAD. */
-static int add_layers(struct opening *o, const struct catalog_disk_list *chain, size_t first, struct err *e)
+static int add_layers(struct opening *o, const struct catalog_layer_list *chain, size_t first, struct err *e)
 {
 	struct layers_call *calls[CALLS_AHEAD];
 	CLEANUP(free_ptr) struct wire_layer *infos = calloc(SESSION_LAYERS_MAX, sizeof(*infos));
@@ -229,11 +229,11 @@ static int add_layers(struct opening *o, const struct catalog_disk_list *chain, 
  * a hundred layers opens nearly as fast as a single image. */
 static int add_chain(struct opening *o, int64_t disk_id, struct err *e)
 {
-	struct catalog_disk_list chain = {0};
-	int r = catalog_disk_ancestors(o->hub->catalog, disk_id, &chain, e);
+	struct catalog_layer_list chain = {0};
+	int r = catalog_disk_layers(o->hub->catalog, disk_id, &chain, e);
 	for (size_t done = 0; r == 0 && done < chain.count; done += LAYERS_AHEAD)
 		r = add_layers(o, &chain, done, e);
-	catalog_disk_list_free(&chain);
+	catalog_layer_list_free(&chain);
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -94,6 +95,20 @@ int session_run(const char *program, char *const argv[], char *const envp[], con
 	return r;
 }
 
+/* The scheduler of a virtual machine takes a processor that is halted for one that its host has taken away, so it often has the new
+ * process wait for the one that this thread runs on. It shall not. */
+static void push_away(pid_t pid)
+{
+	cpu_set_t all, others;
+	int cpu = sched_getcpu();
+	if (cpu < 0 || sched_getaffinity(pid, sizeof(all), &all) < 0)
+		return;
+	others = all;
+	CPU_CLR(cpu, &others);
+	if (CPU_COUNT(&others) > 0 && sched_setaffinity(pid, sizeof(others), &others) == 0)
+		(void)sched_setaffinity(pid, sizeof(all), &all);
+}
+
 static int run(const char *path, int sock, int log_fd, pid_t *ret_pid)
 {
 	char *const argv[] = {(char *)(uintptr_t)"sendense-worker", NULL};
@@ -103,7 +118,10 @@ static int run(const char *path, int sock, int log_fd, pid_t *ret_pid)
 	if (log_fd >= 0)
 		fds[n++] = (struct spawn_fd){log_fd, 2};
 	fds[n++] = (struct spawn_fd){sock, WIRE_CONTROL_FD};
-	return session_run(path, argv, SANITIZED ? environ : NULL, fds, n, ret_pid);
+	int r = session_run(path, argv, SANITIZED ? environ : NULL, fds, n, ret_pid);
+	if (r == 0)
+		push_away(*ret_pid);
+	return r;
 }
 
 struct end_watch {

@@ -51,14 +51,18 @@ static void ancestors_run_from_new_to_old(void **state)
 		add_backup(f->c, id, parent, 1 + i, 1);
 		memcpy(parent, id, sizeof(parent));
 	}
-	struct catalog_disk_list l = {0};
-	assert_ok(catalog_disk_ancestors(f->c, disk_id(f->c, "b299", 0), &l, &e), &e);
+	struct catalog_layer_list l = {0};
+	assert_ok(catalog_disk_layers(f->c, disk_id(f->c, "b299", 0), &l, &e), &e);
 	assert_int_equal(l.count, 300);
 	for (int i = 0; i < 300; i++) {
 		(void)snprintf(id, sizeof(id), "b%d", 299 - i);
 		assert_string_equal(l.items[i]->backup_id, id);
+		assert_string_equal(l.items[i]->repository_id, "repo");
+		if (i > 0)
+			assert_string_equal(l.items[i - 1]->parent_backup_id, id);
 	}
-	catalog_disk_list_free(&l);
+	assert_string_equal(l.items[299]->parent_backup_id, "");
+	catalog_layer_list_free(&l);
 	struct catalog_chain chain = {0};
 	assert_ok(catalog_chain_get(f->c, "ctx", 0, &chain, &e), &e);
 	assert_int_equal(chain.backups.count, 300);
