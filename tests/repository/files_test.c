@@ -1,6 +1,8 @@
 #include "repository_fixture.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int opens(const struct fixture *f, const char *path)
@@ -34,6 +36,56 @@ static void only_regular_files_beneath_the_root_open(void **state)
 	(void)snprintf(fifo, sizeof(fifo), "%s/vm/fifo.img", f->dir);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	assert_int_equal(opens(f, "vm/fifo.img"), ERR_IMAGE_UNREADABLE);
+}
+
+/* Its owner reads a backup without a trace, which a filesystem would keep where the last access was before the last change. */
+static void reading_leaves_the_access_time(void **state)
+{
+	struct fixture *f = *state;
+	char path[256], byte;
+	struct err e = ERR_INIT;
+	put_file(f, "vm/a.qcow2", "x");
+	(void)snprintf(path, sizeof(path), "%s/vm/a.qcow2", f->dir);
+	const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 2000}};
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	int fd = -1;
+	assert_int_equal(repository_open_file(f->r, "vm/a.qcow2", &fd, &e), 0);
+	assert_int_equal(read(fd, &byte, 1), 1);
+	(void)close(fd);
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_atim.tv_sec, 1000);
+}
+
+/* A hub that may read what belongs to others; O_NOATIME is refused to it, by the kernel. */
+static void what_belongs_to_others_opens(void **state)
+{
+	struct fixture *f = *state;
+	char path[256];
+	if (geteuid() != 0)
+		skip();
+	put_file(f, "vm/a.qcow2", "x");
+	(void)snprintf(path, sizeof(path), "%s/vm/a.qcow2", f->dir);
+	assert_int_equal(chmod(path, 0644), 0);
+	(void)snprintf(path, sizeof(path), "%s/vm", f->dir);
+	assert_int_equal(chmod(path, 0755), 0);
+	assert_int_equal(chmod(f->dir, 0755), 0);
+	for (int ours = 0; ours < 2; ours++) {
+		pid_t pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			struct err e = ERR_INIT;
+			struct repository *r = f->r;
+			int fd;
+			bool left = setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0;
+			if (left && !ours && repository_open("local", f->dir, &r, &e) < 0)
+				_exit(2);
+			_exit(left ? repository_open_file(r, "vm/a.qcow2", &fd, &e) != 0 : 3);
+		}
+		int status;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
 }
 
 static void links_are_not_followed(void **state)
@@ -155,6 +207,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(only_regular_files_beneath_the_root_open), TEST(links_are_not_followed),
+		TEST(reading_leaves_the_access_time),            TEST(what_belongs_to_others_opens),
 		TEST(repositories_are_refused_with_a_reason),   TEST(backing_names_resolve_as_text),
 		TEST(a_name_of_any_length_is_safe),             TEST(a_walk_finds_images_and_manifests),
 	};

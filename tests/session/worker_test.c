@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -425,6 +426,21 @@ static int group_teardown(void **state)
 	return system(line);
 }
 
+/* A start may move the worker away from this thread's processor; afterwards it may run where this process may. */
+static void test_processors(void **state)
+{
+	(void)state;
+	cpu_set_t mine, its;
+	assert_int_equal(sched_getaffinity(0, sizeof(mine), &mine), 0);
+	for (int i = 0; i < 8; i++) {
+		struct session *s;
+		start(&s);
+		assert_int_equal(sched_getaffinity(session_pid(s), sizeof(its), &its), 0);
+		session_close(s);
+		assert_true(CPU_EQUAL(&mine, &its));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_stat_and_errors), cmocka_unit_test(test_list_pages),
 		cmocka_unit_test(test_archive_manifest_search_measure), cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_many_at_once),   cmocka_unit_test(test_close_during_streams),
+		cmocka_unit_test(test_processors),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
