@@ -82,6 +82,9 @@ struct image_layer;
 /* Whether a layer is encrypted: image_chain_open() will make a sealed blk. */
 bool image_chain_sealed(struct image_layer *const *layers, unsigned count);
 
+/* These files' headers will be read one after the other: where the first is not in memory, all are fetched side by side. */
+void image_announce(const int *fds, unsigned count);
+
 /* Reads and validates the header. ERR_IMAGE_UNREADABLE (not an image, truncated), _CORRUPT,
  * _UNSUPPORTED (names the feature), _ENCRYPTED. */
 int image_layer_open(int fd, enum image_format format, struct image_layer **ret, struct err *e);

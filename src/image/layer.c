@@ -3,10 +3,12 @@
 #include "base/bytes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static const char module[] = "image";
@@ -57,6 +59,26 @@ int layer_pread(int fd, uint64_t off, void *to, size_t len, struct err *e)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+bool layer_pread_cached(int fd, uint64_t off, void *to, size_t len)
+{
+	const struct iovec whole = {.iov_base = to, .iov_len = len};
+	return preadv2(fd, &whole, 1, (off_t)off, RWF_NOWAIT) == (ssize_t)len;
+}
+
+void layer_announce(int fd, uint64_t off, size_t len)
+{
+	(void)posix_fadvise(fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
+}
+
+void image_announce(const int *fds, unsigned count)
+{
+	uint8_t byte;
+	if (count < 2 || layer_pread_cached(fds[0], 0, &byte, 1))
+		return;
+	for (unsigned i = 0; i < count; i++)
+		layer_announce(fds[i], 0, HEADER_FIRST_READ);
 }
 
 static int file_stat(int fd, struct stat *ret, uint64_t *ret_size, struct err *e)

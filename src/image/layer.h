@@ -11,6 +11,7 @@ enum {
 	QCOW2_CLUSTER_BITS_MAX = 21,
 	QCOW2_SUBCLUSTERS = 32,            /* of a cluster, with extended L2 entries */
 	QCOW2_L1_BYTES_MAX = 32 << 20,     /* the limit other readers have, too */
+	HEADER_FIRST_READ = 1024,          /* nearly every header fits */
 	L1_WINDOW_BYTES = 16 << 10,        /* of an L1 table kept in memory: 1 TiB of guest at 64 KiB clusters */
 };
 
@@ -36,10 +37,18 @@ struct image_layer {
 	uint8_t *l1;                  /* a window of the table, L1_WINDOW_BYTES or less; NULL until used */
 	uint64_t l1_first;            /* index of its first entry */
 	uint64_t l1_have;             /* entries in it, 0 for none */
+
+	struct image_layer *below;    /* in its chain; NULL for the oldest */
+	uint64_t announced;           /* the offset announced last */
 };
 
 /* Reads exactly len bytes of a file that was long enough when it was opened. */
 int layer_pread(int fd, uint64_t off, void *to, size_t len, struct err *e);
+
+/* The same where it need not be waited for; otherwise, or where the system cannot tell, false. */
+bool layer_pread_cached(int fd, uint64_t off, void *to, size_t len);
+/* It will be read: the system fetches it meanwhile. */
+void layer_announce(int fd, uint64_t off, size_t len);
 
 /* Size of what `fd` is: a regular file or a block device. */
 int layer_file_size(int fd, uint64_t *ret, struct err *e);

@@ -58,6 +58,7 @@ struct map_sweep {
 	unsigned bits;           /* log2 of the granule */
 	unsigned layer;          /* who is putting */
 	unsigned lo, hi;         /* cells outside [lo, hi) are resolved */
+	unsigned ahead;          /* layers whose tables are fetched before it is their turn; 0: none had to be waited for yet */
 };
 
 /* Puts [from, to) into the open cells. MAP_DATA: host is the place of `from` and moves along. */

@@ -12,7 +12,6 @@ static const char module[] = "qcow2";
 enum {
 	HEADER_V2_BYTES = 72,
 	HEADER_V3_BYTES = 104,
-	HEADER_FIRST_READ = 1024,
 	HEADER_BYTES_MAX = 64 << 10,      /* of the first cluster read: header, extensions and backing name are there */
 	EXTENSIONS_MAX = 256,
 	FORMAT_NAME_MAX = 32,

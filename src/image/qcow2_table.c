@@ -17,25 +17,69 @@ static const uint64_t L2_COPIED = UINT64_C(1) << 63;
 static const uint64_t L2_COMPRESSED = UINT64_C(1) << 62;
 static const uint64_t L2_ZERO = 1;
 
+/* The tables of a chain lie in a file each. Read one by one from a disk or over a network, each would take a round trip; so a read that has
+ * to wait announces what the layers below are going to be asked for. */
+enum { L1_AHEAD = 64, L2_AHEAD_FIRST = 4, L2_AHEAD_MAX = 64 };
+
+static void announce(struct image_layer *l, uint64_t off, uint64_t len)
+{
+	if (l->announced == off)
+		return;
+	l->announced = off;
+	layer_announce(l->fd, off, (size_t)len);
+}
+
 /* --- L1 ------------------------------------------------------------------------------------------- */
+
+static unsigned span_bits(const struct image_layer *l)
+{
+	return l->cluster_bits + l->l2_bits;
+}
+
+static bool l1_has(const struct image_layer *l, uint64_t index)
+{
+	return l->l1_have > 0 && index >= l->l1_first && index - l->l1_first < l->l1_have;
+}
+
+/* The window that holds entry `index`; returns its first entry. */
+static uint64_t l1_window(const struct image_layer *l, uint64_t index, uint64_t *ret_have)
+{
+	const uint64_t per = L1_WINDOW_BYTES / 8;
+	uint64_t first = index / per * per;
+	*ret_have = min_u64(per, l->l1_count - first);
+	return first;
+}
+
+static void announce_l1(const struct image_layer *l, uint64_t guest)
+{
+	struct image_layer *n = l->below;
+	for (unsigned i = 0; i < L1_AHEAD && n; i++, n = n->below) {
+		uint64_t index = guest >> span_bits(n);
+		if (n->info.format != IMAGE_QCOW2 || index >= n->l1_count || l1_has(n, index))
+			continue;
+		uint64_t have, first = l1_window(n, index, &have);
+		announce(n, n->l1_off + first * 8, have * 8);
+	}
+}
 
 /* Makes the window hold entry `index`. */
 static int l1_load(struct image_layer *l, uint64_t index, struct err *e)
 {
-	uint64_t per = L1_WINDOW_BYTES / 8;
-	if (l->l1_have > 0 && index >= l->l1_first && index - l->l1_first < l->l1_have)
+	if (l1_has(l, index))
 		return 0;
 	if (!l->l1) {
-		l->l1 = malloc((size_t)min_u64(per, l->l1_count) * 8);
+		l->l1 = malloc((size_t)min_u64(L1_WINDOW_BYTES / 8, l->l1_count) * 8);
 		if (!l->l1)
 			return err_no_memory(e, module);
 	}
-	uint64_t first = index / per * per;
-	uint64_t have = min_u64(per, l->l1_count - first);
+	uint64_t have, first = l1_window(l, index, &have), off = l->l1_off + first * 8;
 	l->l1_have = 0;
-	int r = layer_pread(l->fd, l->l1_off + first * 8, l->l1, (size_t)have * 8, e);
-	if (r < 0)
-		return r;
+	if (!layer_pread_cached(l->fd, off, l->l1, (size_t)have * 8)) {
+		announce_l1(l, index << span_bits(l));
+		int r = layer_pread(l->fd, off, l->l1, (size_t)have * 8, e);
+		if (r < 0)
+			return r;
+	}
 	l->l1_first = first;
 	l->l1_have = have;
 	return 0;
@@ -48,8 +92,7 @@ static uint64_t l1_entry(const struct image_layer *l, uint64_t index)
 
 int qcow2_hole_end(struct image_layer *l, uint64_t off, uint64_t enough, uint64_t *ret, struct err *e)
 {
-	unsigned span_bits = l->cluster_bits + l->l2_bits;
-	uint64_t index = off >> span_bits;
+	uint64_t index = off >> span_bits(l);
 	if (index >= l->l1_count) {
 		*ret = UINT64_MAX;
 		return 0;
@@ -57,10 +100,10 @@ int qcow2_hole_end(struct image_layer *l, uint64_t off, uint64_t enough, uint64_
 	int r = l1_load(l, index, e);
 	if (r < 0)
 		return r;
-	uint64_t end = min_u64(l->l1_first + l->l1_have, (enough >> span_bits) + 1), from = index;
+	uint64_t end = min_u64(l->l1_first + l->l1_have, (enough >> span_bits(l)) + 1), from = index;
 	while (index < end && l1_entry(l, index) == 0)
 		index++;
-	*ret = index == from ? off : index == l->l1_count ? UINT64_MAX : index << span_bits;
+	*ret = index == from ? off : index == l->l1_count ? UINT64_MAX : index << span_bits(l);
 	return 0;
 }
 
@@ -175,6 +218,28 @@ static uint64_t skip_empty(const struct image_layer *l, const uint8_t *table, ui
 	return c;
 }
 
+static uint64_t l2_index(const struct image_layer *l, uint64_t cluster)
+{
+	return cluster & ((UINT64_C(1) << l->l2_bits) - 1);
+}
+
+/* Of the layers below, whose L1 tables are needed next in any case: what they have from the guest's offset `from` on, as far as one table
+ * goes. More of them each time that something had to be waited for. */
+static void announce_l2(const struct image_layer *l, struct map_sweep *s, uint64_t from)
+{
+	s->ahead = s->ahead ? (unsigned)min_u64(s->ahead * 2, L2_AHEAD_MAX) : L2_AHEAD_FIRST;
+	struct image_layer *n = l->below;
+	for (unsigned i = 0; i < s->ahead && n; i++, n = n->below) {
+		struct err ignored = ERR_INIT;
+		uint64_t index = from >> span_bits(n), first = from >> n->cluster_bits;
+		if (n->info.format != IMAGE_QCOW2 || index >= n->l1_count || l1_load(n, index, &ignored) < 0)
+			continue;
+		uint64_t entry = l1_entry(n, index), end = min_u64((s->end - 1) >> n->cluster_bits, ((index + 1) << n->l2_bits) - 1) + 1;
+		if ((entry & L1_OFFSET) != 0 && l2_check(n, entry) == MAP_DATA)
+			announce(n, (entry & L1_OFFSET) + l2_index(n, first) * n->entry_size, (end - first) * n->entry_size);
+	}
+}
+
 /* Clusters [first, end) of the layer, all of one L2 table. */
 static int sweep_table(struct image_layer *l, struct map_sweep *s, uint64_t first, uint64_t end, uint8_t *scratch,
                        struct err *e)
@@ -190,11 +255,14 @@ static int sweep_table(struct image_layer *l, struct map_sweep *s, uint64_t firs
 		map_sweep_put(s, first << l->cluster_bits, end << l->cluster_bits, kind, entry & L1_OFFSET);
 		return 0;
 	}
-	uint64_t index = first & ((UINT64_C(1) << l->l2_bits) - 1);
-	r = layer_pread(l->fd, (entry & L1_OFFSET) + index * l->entry_size, scratch,
-	                (size_t)(end - first) * l->entry_size, e);
-	if (r < 0)
-		return r;
+	uint64_t off = (entry & L1_OFFSET) + l2_index(l, first) * l->entry_size;
+	size_t len = (size_t)(end - first) * l->entry_size;
+	if (!layer_pread_cached(l->fd, off, scratch, len)) {
+		announce_l2(l, s, first << l->cluster_bits);
+		r = layer_pread(l->fd, off, scratch, len, e);
+		if (r < 0)
+			return r;
+	}
 	for (uint64_t c = first; (c = skip_empty(l, scratch, first, c, end)) < end; c++)
 		put_entry(l, s, c << l->cluster_bits, scratch + (c - first) * l->entry_size);
 	return 0;

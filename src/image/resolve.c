@@ -321,6 +321,7 @@ int resolver_init(struct resolver *v, struct image_layer **layers, unsigned coun
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t size = layers[i]->info.virtual_size;
 		v->visible[i] = i == 0 ? size : min_u64(size, v->visible[i - 1]);
+		layers[i]->below = i + 1 < count ? layers[i + 1] : NULL;
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* resolve: which layer of a chain has a stretch of the guest, and where in its file. Inside src/image only.
  *
- *	guest offset ─▶ slot (8 MiB, see map.h) ─▶ run ─▶ layer + host offset ─▶ pread
+ *	guest offset ─▶ slot (see map.h) ─▶ run ─▶ layer + host offset ─▶ pread
  *	                  │ not cached
  *	                  ▼
  *	     layer 0 (newest)  ░░██░░░░▒▒░░     what each layer's L2 tables say:

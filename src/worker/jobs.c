@@ -169,6 +169,7 @@ static int job_layers(struct job *j, struct err *e)
 		wire_get_cstr(&j->rd, formats[i], sizeof(formats[i]));
 	if (j->rd.bad)
 		return err_set(e, ERR_INVALID, "worker", "a LAYERS request that cannot be read");
+	image_announce(j->layer_fds, j->layer_count);
 	const struct image_layer *layers[WIRE_LAYERS_MAX];
 	struct err why = ERR_INIT;
 	unsigned n = 0;

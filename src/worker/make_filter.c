@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { INSTRUCTIONS_MAX = 4096, BINARY_TREE = 2 };
@@ -66,6 +67,11 @@ static int add_rules(scmp_filter_ctx ctx, bool sockets)
 		                     SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GETFL));
+	/* Reads that do not wait, and what fetches the others meanwhile. */
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(preadv2), 1, SCMP_A5(SCMP_CMP_EQ, RWF_NOWAIT));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fadvise64), 1, SCMP_A3(SCMP_CMP_EQ, POSIX_FADV_WILLNEED));
 	if (r == 0)
 		r = seccomp_allow_abort(ctx, FILTER_OWN_PID);
 	/* The self-test's questions. */

@@ -204,7 +204,8 @@ for type in zlib zstd; do
 done
 
 # how many reads: a run that lies in one piece is read in one piece, a long chain is opened with few
-preads() { strace -o trace -c -e trace=pread64 "$@" >/dev/null 2>&1 && awk '$NF == "pread64" { print $4 }' trace; }
+calls() { strace -o trace -c -e "trace=$1" "${@:2}" >/dev/null 2>&1 && awk -v names=",$1," 'index(names, "," $NF ",") { n += $4 } END { print n + 0 }' trace; }
+preads() { calls pread64,preadv2 "$@"; }
 if [ -n "$(preads "$dump" info snap.qcow2)" ]; then
 	noise $((24 << 20)) >big.raw
 	qemu-img convert -q -f raw -O qcow2 -o cluster_size=4k,preallocation=metadata big.raw big.qcow2
@@ -223,6 +224,20 @@ if [ -n "$(preads "$dump" info snap.qcow2)" ]; then
 	a=$(preads "$dump" peek top.qcow2 1048576 65536)
 	# its L1 window, its L2 table, and the bytes: none of the 221 layers below is looked at
 	ok "what the newest of 222 layers has is read with $((a - n)) reads" [ $((a - n)) -le 6 ]
+
+	# tables that are not in memory are fetched side by side, and are the same
+	forget() { sync "$@" && for f in "$@"; do dd if="$f" iflag=nocache count=0 status=none; done; }
+	qemu-img convert -O raw top.qcow2 want.raw
+	forget base.raw l*.qcow2 top.qcow2
+	n=$(calls fadvise64 "$dump" peek top.qcow2 4096 4096)
+	if [ "$n" -gt 0 ]; then
+		ok "a place that is looked for through 222 cold layers announces tables of $n" [ "$n" -ge 220 ]
+		is "warm, none" "$(calls fadvise64 "$dump" peek top.qcow2 4096 4096)" 0
+		forget base.raw l*.qcow2 top.qcow2
+		ok "a cold chain reads the same" "$dump" compare top.qcow2 want.raw 1
+	else
+		skip "a cold chain" "files here stay in memory"
+	fi
 else
 	skip "how many reads" "no strace here"
 fi

@@ -126,6 +126,34 @@ static void test_layers(void **state)
 	session_close(s);
 }
 
+/* Files that are not in memory: what fetches them together is in the sandbox's list of calls. */
+static void test_cold_layers(void **state)
+{
+	(void)state;
+	struct session *s;
+	struct err e = ERR_INIT;
+	int fds[] = {open_image("over.qcow2"), open_image("base.qcow2")};
+	const char *const formats[] = {"", ""};
+	start(&s);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(fsync(fds[i]), 0);
+		assert_int_equal(posix_fadvise(fds[i], 0, 0, POSIX_FADV_DONTNEED), 0);
+	}
+	struct layers_call *call;
+	assert_ok(session_layers_begin(s, 0, fds, formats, 2, &call, &e), &e);
+	assert_ok(session_ready(s, &e), &e);
+	struct wire_layer layers[2];
+	unsigned taken;
+	assert_ok(session_layers_end(s, call, layers, &taken, &e), &e);
+	assert_int_equal(taken, 2);
+	struct session_opened o;
+	assert_ok(session_open(s, &o, &e), &e);
+	check_range(s, 0, UINT64_MAX);
+	session_close(s);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void test_data_file(void **state)
 {
 	(void)state;
@@ -445,6 +473,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),           cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_cold_layers),
 		cmocka_unit_test(test_data_file),      cmocka_unit_test(test_refused_layers),
 		cmocka_unit_test(test_stat_and_errors), cmocka_unit_test(test_list_pages),
 		cmocka_unit_test(test_archive_manifest_search_measure), cmocka_unit_test(test_cancel),
