@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The control page. head and tail each have a cache line of their own. */
@@ -73,7 +74,11 @@ int ring_create(struct ring *ret, struct err *e)
 int ring_attach(int memfd, int data_fd, int space_fd, struct ring *ret, struct err *e)
 {
 	struct ring r = {.memfd = memfd, .data_fd = data_fd, .space_fd = space_fd};
-	int res = map_memory(&r, e);
+	struct stat st;
+	/* What lies behind the end of a smaller file would end this process when it is written. */
+	int res = fstat(memfd, &st) == 0 && st.st_size == RING_SIZE
+	                  ? map_memory(&r, e)
+	                  : err_set(e, ERR_WORKER_PROTOCOL, "ring", "a stream's memory is not of %d bytes", (int)RING_SIZE);
 	if (res < 0) {
 		ring_release(&r);
 		return res;

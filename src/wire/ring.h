@@ -42,7 +42,7 @@ struct ring {
 
 /* Consumer: makes memory and eventfds. */
 int ring_create(struct ring *ret, struct err *e);
-/* Producer: takes over the three received descriptors (also on failure). */
+/* Producer: takes over the three received descriptors (also on failure). ERR_WORKER_PROTOCOL: memory of another size. */
 int ring_attach(int memfd, int data_fd, int space_fd, struct ring *ret, struct err *e);
 void ring_release(struct ring *r);
 

@@ -208,6 +208,11 @@ static void test_attach_refuses(void **state)
 	/* … and closed all three. */
 	assert_int_equal(fcntl(pipes[0], F_GETFD), -1);
 	assert_int_equal(fcntl(pipes[1], F_GETFD), -1);
+	err_clear(&e);
+	int small = memfd_create("small", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(small, RING_SIZE - 1), 0);
+	assert_int_equal(ring_attach(small, dup(consumer.data_fd), dup(consumer.space_fd), &r, &e), ERR_WORKER_PROTOCOL);
+	assert_int_equal(fcntl(small, F_GETFD), -1);
 }
 
 int main(void)
