@@ -39,14 +39,26 @@ static int check_range(const struct blk *b, uint64_t off, uint64_t len, struct e
 	               off, b->size);
 }
 
-int blk_read(struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
+typedef int read_op(struct blk *b, uint64_t off, void *to, size_t len, struct err *e);
+
+static int read_by(read_op *op, struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
 {
 	int r = check_range(b, off, len, e);
 	if (r < 0 || len == 0)
 		return r;
-	r = b->ops->read(b, off, to, len, e);
+	r = op(b, off, to, len, e);
 	assert(r <= 0 && (r == 0) == (e->code == 0) && "a failing driver says why");
 	return r;
+}
+
+int blk_read(struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
+{
+	return read_by(b->ops->read, b, off, to, len, e);
+}
+
+int blk_read_once(struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
+{
+	return read_by(b->ops->read_once ? b->ops->read_once : b->ops->read, b, off, to, len, e);
 }
 
 int blk_extent(struct blk *b, uint64_t off, uint64_t len, struct blk_extent *ret, struct err *e)

@@ -51,6 +51,8 @@ struct blk_ops {
 	const char *name;     /* "qcow2", "slice", …: for messages and traces */
 	/* All len bytes or an error; there are no short reads. */
 	int (*read)(struct blk *b, uint64_t off, void *to, size_t len, struct err *e);
+	/* The same for blk_read_once(). NULL: read. */
+	int (*read_once)(struct blk *b, uint64_t off, void *to, size_t len, struct err *e);
 	/* The first extent at off, clipped to len. NULL: everything is BLK_DATA with no host file. */
 	int (*extent)(struct blk *b, uint64_t off, uint64_t len, struct blk_extent *ret, struct err *e);
 	/* Frees what the implementation holds, including the struct itself. NULL-safe by blk_unref. */
@@ -74,6 +76,8 @@ CLEANUP_DEFINE(blk_unref, struct blk *)
 
 /* Reads exactly len bytes at off. A range that leaves the device is ERR_IO and names both. */
 int blk_read(struct blk *b, uint64_t off, void *to, size_t len, struct err *e);
+/* The same for callers that keep what they read: a cache on the way does not keep it, too. */
+int blk_read_once(struct blk *b, uint64_t off, void *to, size_t len, struct err *e);
 
 /* Describes the bytes at off, at most len of them; len > 0 and inside the device. */
 int blk_extent(struct blk *b, uint64_t off, uint64_t len, struct blk_extent *ret, struct err *e);

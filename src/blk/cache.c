@@ -124,6 +124,11 @@ static int cache_read(struct blk *b, uint64_t off, void *to, size_t len, struct 
 	return 0;
 }
 
+static int cache_read_once(struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
+{
+	return blk_read(((struct blk_cache *)b)->parent, off, to, len, e);
+}
+
 static int cache_extent(struct blk *b, uint64_t off, uint64_t len, struct blk_extent *ret, struct err *e)
 {
 	return blk_extent(((struct blk_cache *)b)->parent, off, len, ret, e);
@@ -143,6 +148,7 @@ static void cache_close(struct blk *b)
 static const struct blk_ops cache_ops = {
 	.name = "cache",
 	.read = cache_read,
+	.read_once = cache_read_once,
 	.extent = cache_extent,
 	.close = cache_close,
 };

@@ -1,7 +1,7 @@
 /* cache: keeps the lines that small reads of another blk touch.
  *
  * File systems and volume maps read the same few metadata blocks again and again. Reads of
- * BLK_CACHE_BYPASS bytes or more go straight to the parent (file data is read once), and so does
+ * BLK_CACHE_BYPASS bytes or more go straight to the parent (file data is read once), and so do blk_read_once() and
  * extent(). There is no read-ahead.
  *
  * A line is BLK_CACHE_LINE bytes at a multiple of that; the last line of the device may be shorter. When a

@@ -12,8 +12,8 @@
 #include <string.h>
 
 enum {
-	CHUNK = 4096,                    /* entries statted at a time */
-	CACHED_MAX = 6 << 20,            /* bytes of names kept for the next page */
+	CHUNK = 2048,                    /* entries statted at a time */
+	CACHED_MAX = 4 << 20,            /* bytes of names kept for the next page */
 };
 
 struct list_request {

@@ -16,7 +16,10 @@ const char *listing_name(const struct listing *l, const struct listing_item *it)
 
 const struct err *listing_error(const struct listing *l, const struct listing_item *it)
 {
-	return &l->errors[it->key];
+	unsigned i = 0;
+	while (i + 1 < l->fault_count && l->faults[i].name_off != it->name_off)
+		i++;
+	return &l->faults[i].why;
 }
 
 struct listing *listing_new(struct fs *fs, struct fs_id dir)
@@ -35,22 +38,23 @@ void listing_free(struct listing *l)
 	if (!l)
 		return;
 	free(l->items);
-	free(l->errors);
+	free(l->faults);
+	free(l->keys);
 	buf_free(&l->names);
 	free(l);
 }
 
-/* Beyond the ceiling the last place says it for all the others. */
-static uint64_t keep_error(struct listing *l, const struct err *why)
+static int mark_broken(struct listing *l, struct listing_item *it, const struct err *why, struct err *e)
 {
-	if (l->error_count == LISTING_BROKEN_MAX)
-		return LISTING_BROKEN_MAX - 1;
-	struct err *more = realloc(l->errors, sizeof(*more) * (l->error_count + 1));
+	it->broken = true;
+	if (l->fault_count == LISTING_BROKEN_MAX)
+		return 0;
+	struct listing_fault *more = realloc(l->faults, sizeof(*more) * (l->fault_count + 1));
 	if (!more)
-		return UINT64_MAX;
-	l->errors = more;
-	more[l->error_count] = *why;
-	return l->error_count++;
+		return err_no_memory(e, "worker");
+	l->faults = more;
+	more[l->fault_count++] = (struct listing_fault){.name_off = it->name_off, .why = *why};
+	return 0;
 }
 
 static int grow_items(struct listing *l, struct err *e)
@@ -78,16 +82,13 @@ int listing_add(struct listing *l, const struct fs_dirent *de, struct err *e)
 		.name_off = (uint32_t)l->names.len,
 		.name_len = (uint16_t)de->name_len,
 		.type = (uint8_t)de->type,
-		.broken = de->broken != NULL,
 		.id = de->id,
 	};
 	buf_add(&l->names, de->name, de->name_len);
-	if (de->broken)
-		it->key = keep_error(l, de->broken);
-	if (l->names.failed || it->key == UINT64_MAX)
+	if (l->names.failed)
 		return err_no_memory(e, "worker");
 	l->count++;
-	return 0;
+	return de->broken ? mark_broken(l, it, de->broken, e) : 0;
 }
 
 static int take_dirent(void *arg, const struct fs_dirent *de)
@@ -111,10 +112,9 @@ static int fill_types(struct listing *l, struct err *e)
 			it->type = (uint8_t)st.type;
 			continue;
 		}
-		it->broken = true;
-		it->key = keep_error(l, &why);
-		if (it->key == UINT64_MAX)
-			return err_no_memory(e, "worker");
+		int r = mark_broken(l, it, &why, e);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -217,6 +217,9 @@ static int fill_keys(struct listing *l, enum wire_sort sort, const atomic_bool *
 	int r = sort_items(l, by_place, e);
 	if (r < 0)
 		return r;
+	l->keys = calloc(l->count ? l->count : 1, sizeof(*l->keys));
+	if (!l->keys)
+		return err_no_memory(e, "worker");
 	for (size_t i = 0; i < l->count; i++) {
 		struct listing_item *it = &l->items[i];
 		if (it->broken)
@@ -226,7 +229,8 @@ static int fill_keys(struct listing *l, enum wire_sort sort, const atomic_bool *
 		struct fs_stat st;
 		struct err ignored = ERR_INIT;
 		/* What cannot be read sorts as nothing; it says why when it is shown. */
-		it->key = fs_stat(l->fs, it->id, &st, &ignored) < 0 ? 0 : sort_key(&st, sort);
+		if (fs_stat(l->fs, it->id, &st, &ignored) == 0)
+			l->keys[i] = sort_key(&st, sort);
 	}
 	return 0;
 }
@@ -248,8 +252,10 @@ static int as_asked(const struct listing *l, const struct listing_item *x, const
 	if (xd != yd)
 		return xd ? -1 : 1;
 	int c = 0;
-	if (l->sort != WIRE_SORT_NAME && !x->broken && !y->broken)
-		c = (x->key > y->key) - (x->key < y->key);
+	if (l->keys && !x->broken && !y->broken) {
+		uint64_t a = l->keys[x - l->items], b = l->keys[y - l->items];
+		c = (a > b) - (a < b);
+	}
 	if (c == 0)
 		c = by_name(l, x, y);
 	return l->descending ? -c : c;
@@ -260,5 +266,9 @@ int listing_sort(struct listing *l, enum wire_sort sort, bool descending, const 
 	l->sort = sort;
 	l->descending = descending;
 	int r = sort == WIRE_SORT_NAME ? 0 : fill_keys(l, sort, cancelled, e);
-	return r < 0 ? r : sort_items(l, as_asked, e);
+	if (r == 0)
+		r = sort_items(l, as_asked, e);
+	free(l->keys);
+	l->keys = NULL;
+	return r;
 }

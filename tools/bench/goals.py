@@ -46,7 +46,7 @@ class Goals:
     def worker_memory(self):
         """What it holds when a listing or an archive is done, and the most it held meanwhile."""
         for what, name, most in (("worker_rss", "worker's memory after listings and archives", 12),
-                                 ("worker_peak", "… its peak meanwhile", None)):
+                                 ("worker_peak", "… its peak meanwhile", 12)):
             found = {}
             for key, result in self.results.items():
                 if key.split("/")[0] in ("list", "tar", "targz", "tarzst", "zip"):

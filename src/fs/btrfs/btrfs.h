@@ -281,9 +281,16 @@ void btrfs_devices_close(struct btrfs_fs *x);
 int btrfs_device_find(struct btrfs_fs *x, uint64_t devid, const uint8_t uuid[16], uint32_t *ret, struct err *e);
 /* Says which of those the chunk tree lists are missing, and which it does not list. */
 int btrfs_devices_check(struct btrfs_fs *x, const struct btrfs_tree *chunk_tree, struct err *e);
+/* What bytes are read for: whether a checksum will tell that they are good, and whether they are kept. */
+enum btrfs_use {
+	BTRFS_FOR_BYTES,
+	BTRFS_FOR_SUMMED,
+	BTRFS_FOR_NODE,          /* summed, and kept by node.c */
+};
 /* ERR_VOLUME_INCOMPLETE where the device is missing or, for bytes that nothing verifies, stale. */
-int btrfs_device_usable(const struct btrfs_device *d, bool verified, struct err *e);
-int btrfs_device_read(const struct btrfs_device *d, uint64_t phys, void *to, size_t len, struct err *e);
+int btrfs_device_usable(const struct btrfs_device *d, enum btrfs_use use, struct err *e);
+int btrfs_device_read(const struct btrfs_device *d, uint64_t phys, enum btrfs_use use, void *to, size_t len,
+                      struct err *e);
 /* Is it the UUID of this filesystem, or of a seed, as headers of blocks have it? */
 bool btrfs_fsid_known(const struct btrfs_fs *x, const uint8_t fsid[16]);
 
@@ -302,11 +309,10 @@ struct btrfs_place {
 	const struct btrfs_device *dev;
 	uint64_t phys, len;
 };
-/* Where one copy of the bytes at logical lies, and for how many bytes (1 … len). verified: a checksum will tell whether they are
- * good. What has to be computed lies nowhere. */
-int btrfs_map(const struct btrfs_fs *x, uint64_t logical, uint64_t len, unsigned mirror, bool verified,
+/* Where one copy of the bytes at logical lies, and for how many bytes (1 … len). What has to be computed lies nowhere. */
+int btrfs_map(const struct btrfs_fs *x, uint64_t logical, uint64_t len, unsigned mirror, enum btrfs_use use,
               struct btrfs_place *ret, struct err *e);
-int btrfs_read_mirror(struct btrfs_fs *x, uint64_t logical, unsigned mirror, bool verified, void *to, size_t len,
+int btrfs_read_mirror(struct btrfs_fs *x, uint64_t logical, unsigned mirror, enum btrfs_use use, void *to, size_t len,
                       struct err *e);
 
 /* raid56.c */

@@ -225,7 +225,7 @@ static int locate(const struct btrfs_fs *x, uint64_t logical, struct place *ret,
 	return 0;
 }
 
-int btrfs_map(const struct btrfs_fs *x, uint64_t logical, uint64_t len, unsigned mirror, bool verified,
+int btrfs_map(const struct btrfs_fs *x, uint64_t logical, uint64_t len, unsigned mirror, enum btrfs_use use,
               struct btrfs_place *ret, struct err *e)
 {
 	struct place p;
@@ -241,7 +241,7 @@ int btrfs_map(const struct btrfs_fs *x, uint64_t logical, uint64_t len, unsigned
 	else
 		s = nth_copy(x, s + p.column * copies, copies, mirror);
 	const struct btrfs_device *d = &x->devices[s->dev];
-	r = btrfs_device_usable(d, verified, e);
+	r = btrfs_device_usable(d, use, e);
 	if (r < 0)
 		return r;
 	uint64_t phys;
@@ -253,7 +253,7 @@ int btrfs_map(const struct btrfs_fs *x, uint64_t logical, uint64_t len, unsigned
 }
 
 /* The first of the bytes, as many as lie together: *ret. */
-static int read_part(struct btrfs_fs *x, uint64_t logical, unsigned mirror, bool verified, uint8_t *to, size_t len,
+static int read_part(struct btrfs_fs *x, uint64_t logical, unsigned mirror, enum btrfs_use use, uint8_t *to, size_t len,
                      size_t *ret, struct err *e)
 {
 	struct place p;
@@ -265,19 +265,19 @@ static int read_part(struct btrfs_fs *x, uint64_t logical, unsigned mirror, bool
 		return btrfs_row_compute(x, p.chunk, p.row, p.column, p.in, mirror - 1, to, *ret, e);
 	}
 	struct btrfs_place at;
-	r = btrfs_map(x, logical, len, mirror, verified, &at, e);
+	r = btrfs_map(x, logical, len, mirror, use, &at, e);
 	if (r < 0)
 		return r;
 	*ret = (size_t)at.len;
-	return btrfs_device_read(at.dev, at.phys, to, *ret, e);
+	return btrfs_device_read(at.dev, at.phys, use, to, *ret, e);
 }
 
-int btrfs_read_mirror(struct btrfs_fs *x, uint64_t logical, unsigned mirror, bool verified, void *to, size_t len,
+int btrfs_read_mirror(struct btrfs_fs *x, uint64_t logical, unsigned mirror, enum btrfs_use use, void *to, size_t len,
                       struct err *e)
 {
 	for (uint8_t *p = to; len > 0;) {
 		size_t n = 0;
-		int r = read_part(x, logical, mirror, verified, p, len, &n, e);
+		int r = read_part(x, logical, mirror, use, p, len, &n, e);
 		if (r < 0)
 			return r;
 		p += n;

@@ -110,7 +110,8 @@ static int read_run(struct piece *p, size_t i, size_t n, unsigned mirror, struct
 {
 	uint32_t sector = p->x->sb.sector;
 	struct err why = ERR_INIT;
-	int r = btrfs_read_mirror(p->x, p->logical + i * sector, mirror, p->sums, p->to + i * sector, n * sector, &why);
+	int r = btrfs_read_mirror(p->x, p->logical + i * sector, mirror, p->sums ? BTRFS_FOR_SUMMED : BTRFS_FOR_BYTES,
+	                          p->to + i * sector, n * sector, &why);
 	if (r == 0)
 		return verify(p, i, n, reason, e);
 	if (!reason->code || r == ERR_IO)

@@ -204,10 +204,10 @@ int btrfs_devices_check(struct btrfs_fs *x, const struct btrfs_tree *chunk_tree,
 
 /* --- reading -------------------------------------------------------------------------------------- */
 
-int btrfs_device_usable(const struct btrfs_device *d, bool verified, struct err *e)
+int btrfs_device_usable(const struct btrfs_device *d, enum btrfs_use use, struct err *e)
 {
 	char uuid[BTRFS_UUID_TEXT];
-	if (d->blk && (verified || d->age != BTRFS_STALE))
+	if (d->blk && (use != BTRFS_FOR_BYTES || d->age != BTRFS_STALE))
 		return 0;
 	btrfs_uuid_text(d->uuid, uuid);
 	return err_set(e, ERR_VOLUME_INCOMPLETE, module, "the bytes lie on device %" PRIu64 " (UUID %s) of this btrfs, which %s",
@@ -215,11 +215,11 @@ int btrfs_device_usable(const struct btrfs_device *d, bool verified, struct err 
 	                                        "is missing");
 }
 
-int btrfs_device_read(const struct btrfs_device *d, uint64_t phys, void *to, size_t len, struct err *e)
+int btrfs_device_read(const struct btrfs_device *d, uint64_t phys, enum btrfs_use use, void *to, size_t len, struct err *e)
 {
 	if (!range_inside(phys, len, d->blk->size))
 		return err_set(e, ERR_FILE_CORRUPT, module, "the bytes lie behind the end of device %" PRIu64, d->devid);
-	return blk_read(d->blk, phys, to, len, e);
+	return use == BTRFS_FOR_NODE ? blk_read_once(d->blk, phys, to, len, e) : blk_read(d->blk, phys, to, len, e);
 }
 
 bool btrfs_fsid_known(const struct btrfs_fs *x, const uint8_t fsid[16])

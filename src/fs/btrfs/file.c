@@ -88,7 +88,7 @@ static bool plain_place(struct btrfs_file *f, uint64_t off, uint64_t len, struct
 	for (unsigned m = 0; m < mirrors; m++) {
 		struct err why = ERR_INIT;
 		struct btrfs_place at;
-		if (btrfs_map(x, logical, len, m, false, &at, &why) < 0 || !range_inside(at.phys, at.len, at.dev->blk->size))
+		if (btrfs_map(x, logical, len, m, BTRFS_FOR_BYTES, &at, &why) < 0 || !range_inside(at.phys, at.len, at.dev->blk->size))
 			continue;
 		/* Where read() would take them from, or nowhere: of the other devices nobody else can read. */
 		*ret = (struct fs_extent){.kind = FS_EXTENT_DATA, .len = at.len, .vol_off = at.phys};

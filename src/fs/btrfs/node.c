@@ -77,7 +77,7 @@ static const char *node_bad(const struct btrfs_fs *x, struct btrfs_node *n, uint
 static int read_copy(struct btrfs_fs *x, uint64_t bytenr, unsigned mirror, struct btrfs_node *n, struct err *why,
                      struct err *e)
 {
-	int r = btrfs_read_mirror(x, bytenr, mirror, true, n->data, x->sb.node, why);
+	int r = btrfs_read_mirror(x, bytenr, mirror, BTRFS_FOR_NODE, n->data, x->sb.node, why);
 	if (r < 0)
 		return 0;
 	r = btrfs_csum_fits(x->sb.csum_type, n->data + BTRFS_CSUM_MAX, x->sb.node - BTRFS_CSUM_MAX, n->data, e);

@@ -52,12 +52,12 @@ static int read_slot(struct row *w, unsigned slot, struct err *e)
 	const struct btrfs_stripe *s = w->x->chunks.stripes + w->c->first + btrfs_row_stripe(w->c, w->nr, slot);
 	const struct btrfs_device *d = &w->x->devices[s->dev];
 	uint64_t phys;
-	int r = btrfs_device_usable(d, false, e);
+	int r = btrfs_device_usable(d, BTRFS_FOR_BYTES, e);
 	if (r < 0)
 		return r;
 	if (!u64_add(s->phys, w->nr * BTRFS_STRIPE_LEN + w->in, &phys))
 		return err_set(e, ERR_FILE_CORRUPT, module, "a stripe lies behind the end of device %" PRIu64, d->devid);
-	return btrfs_device_read(d, phys, w->stripe, w->len, e);
+	return btrfs_device_read(d, phys, BTRFS_FOR_BYTES, w->stripe, w->len, e);
 }
 
 /* Sums up what data there is: into p, and for raid6 into w->q. One stripe beside the wanted one may be wanting in raid6. */
