@@ -45,20 +45,20 @@ class Goals:
 
     def worker_memory(self):
         """What it holds when a listing or an archive is done, and the most it held meanwhile."""
-        for what, name, most in (("worker_rss", "worker's memory after listings and archives", 12),
-                                 ("worker_peak", "… its peak meanwhile", 12)):
+        most = 12
+        for what, name in (("worker_rss", "worker's memory after listings and archives"), ("worker_peak", "… its peak meanwhile")):
             found = {}
             for key, result in self.results.items():
                 if key.split("/")[0] in ("list", "tar", "targz", "tarzst", "zip"):
                     for s in result["samples"].get("sendense", []):
                         if what in s:
                             found[key] = max(found.get(key, 0), s[what] / 1024)
-            goal = f"≤ {most} MiB" if most else "–"
+            goal = f"≤ {most} MiB"
             if not found:
                 self.rows.append((name, goal, "not measured", None))
                 continue
             worst = max(found, key=found.get)
-            self.rows.append((name, goal, f"{found[worst]:.1f} MiB ({worst})", found[worst] <= most if most else None))
+            self.rows.append((name, goal, f"{found[worst]:.1f} MiB ({worst})", found[worst] <= most))
 
 
 def per_entry(result):
