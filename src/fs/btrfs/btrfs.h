@@ -258,7 +258,7 @@ static inline struct btrfs_fs *btrfs_of(struct fs *fs)
 /* super.c */
 /* Checksum, magic number, address. *ret_why is set where it is not a superblock that can be used. */
 bool btrfs_super_decode(const uint8_t *raw, uint64_t off, struct btrfs_super *ret, struct err *ret_why);
-/* 1: *ret is the newest of the copies that fit together; ret_why then says what is wrong with the first one. 0: none,
+/* 1: *ret is the first one or, where it is damaged (ret_why then says how), the newest of its copies. 0: none,
  * *ret_why says why when there is at least a magic number. */
 int btrfs_super_find(struct blk *b, struct btrfs_super *ret, struct err *ret_why, struct err *e);
 /* ERR_FS_UNSUPPORTED, naming what we do not know. */

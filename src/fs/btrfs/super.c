@@ -104,6 +104,14 @@ static int consider(struct blk *b, uint64_t off, bool *have, struct btrfs_super 
 	return 0;
 }
 
+static int newest_copy(struct blk *b, bool *have, struct btrfs_super *best, struct err *e)
+{
+	int r = 0;
+	for (unsigned i = 1; i < BTRFS_SUPER_MIRRORS && r == 0; i++)
+		r = consider(b, mirrors[i], have, best, e);
+	return r;
+}
+
 int btrfs_super_find(struct blk *b, struct btrfs_super *ret, struct err *why, struct err *e)
 {
 	uint8_t raw[BTRFS_SUPER_SIZE];
@@ -119,13 +127,11 @@ int btrfs_super_find(struct blk *b, struct btrfs_super *ret, struct err *why, st
 		*e = *why;
 		return e->code;
 	}
-	uint64_t first = have ? best.generation : 0;
-	for (unsigned i = 1; i < BTRFS_SUPER_MIRRORS && r == 0; i++)
-		r = consider(b, mirrors[i], &have, &best, e);
+	/* A copy is newer where the machine stopped between the two: the kernel then goes by the first, too. */
+	if (!have)
+		r = newest_copy(b, &have, &best, e);
 	if (r < 0 || !have)
 		return r;
-	if (!why->code && best.generation != first)
-		err_set(why, ERR_FS_CORRUPT, module, "the superblock at %d is older than its copy", BTRFS_SUPER_OFF);
 	*ret = best;
 	return 1;
 }
