@@ -16,4 +16,6 @@ copy_of_a_moment() {
 	flunk "a copy of one moment of $1" "it was written to during each of 20 copies"
 	return 1
 }
+# A directory in memory where there is one: a filesystem on a loop device then waits for no disk when it flushes.
+memory_dir() { mktemp -d -p /dev/shm 2>/dev/null || mktemp -d; }
 done_testing() { echo "1..$tap_n"; [ "$tap_bad" -eq 0 ]; }

@@ -9,7 +9,7 @@ for tool in mkfs.btrfs btrfs python3 fallocate; do
 	command -v $tool >/dev/null || PATH=$PATH:/sbin:/usr/sbin
 	command -v $tool >/dev/null || { skip "btrfs log" "no $tool"; done_testing; exit; }
 done
-tmp=$(mktemp -d)
+tmp=$(memory_dir)
 mounted=
 cleanup() { [ -z "$mounted" ] || umount "$tmp/mnt"; rm -rf "$tmp"; }
 trap cleanup EXIT
@@ -29,7 +29,7 @@ for ((i = 0; i < ${ROUNDS:-10}; i++)); do
 	# shellcheck disable=SC2086
 	mkfs.btrfs -q ${o%%|*} l.img >mkfs.log 2>&1 && attach l.img "rw,commit=300${o#*|}" ||
 		{ skip "round $seed" "$(cat mkfs.log mount.log | tail -1)"; continue; }
-	python3 "$here/btrfschurn" mnt $seed >churn.log 2>&1 || flunk "churn $seed" "$(tail -3 churn.log)"
+	python3 "$here/churn" mnt $seed 120 $((3 + seed * 7 % 37)) >churn.log 2>&1 || flunk "churn $seed" "$(tail -3 churn.log)"
 	copy_of_a_moment l.img k.img || { detach; continue; }
 	detach
 	cp --sparse=always k.img l.img

@@ -1,0 +1,43 @@
+#!/bin/bash
+# ext3 and ext4 cut off at any moment: we must show what the kernel shows after its own recovery. See crash.sh.
+# Mounts of our own: whoever copies the namespace while one is there would hold it, and what is behind it unwritten.
+[ -n "${OWN_MOUNTS:-}" ] || ! unshare -m true 2>/dev/null || OWN_MOUNTS=1 exec unshare -m "$0" "$@"
+. "$SENDENSE_SRC/tests/tap.sh"
+. "$SENDENSE_SRC/tests/fs/crash.sh"
+here=$SENDENSE_SRC/tests/fs dump=$SENDENSE_BUILD/tests/fs/fsdump
+PATH=$PATH:/sbin:/usr/sbin
+tmp=$(memory_dir)
+trap 'crash_record_end; mountpoint -q "$tmp/mnt" && umount "$tmp/mnt"; rm -rf "$tmp"' EXIT
+cd "$tmp" || exit 1
+mkdir mnt
+why=$(crash_cannot mke2fs)
+[ -z "$why" ] || { skip "ext after crashes" "$why"; done_testing; exit; }
+
+# Recovery of fast commits leaves traces of its own: times and links of directories, blocks of files (it forgets that of their
+# attributes and does not know of clusters). A name given to a nameless file is lost by it: no such step there.
+fast_commits='--drop dir:time --drop dir:ctime --drop dir:nlink --drop allocated'
+
+while IFS='|' read -r opts mopts; do
+	flags= without=
+	case $opts in *fast_commit*) flags=$fast_commits without=nameless ;; esac
+	rm -f s.img; truncate -s 48M s.img
+	# shellcheck disable=SC2086
+	mke2fs -qF $opts s.img >mkfs.log 2>&1 || { skip "mke2fs $opts" "$(head -1 mkfs.log)"; continue; }
+	crash_test "mke2fs $opts mount $mopts" s.img "commit=1000$mopts" 16 "$flags" 60 100 $without
+done <<'OPTS'
+-t ext4|
+-t ext4 -b 1024 -J size=1|
+-t ext4 -b 1024 -J size=1|,data=journal
+-t ext4 -O ^metadata_csum,^64bit|,journal_checksum
+-t ext4 -O ^metadata_csum,^64bit|,data=writeback,journal_async_commit
+-t ext4 -b 4096|,data=writeback,journal_async_commit
+-t ext4 -b 4096 -O bigalloc -C 16384|
+-t ext4 -b 4096 -O inline_data,orphan_file,ea_inode -I 512|,data=journal
+-t ext4 -b 1024 -O sparse_super2,meta_bg,^resize_inode,^extent,^64bit|
+-t ext3 -b 1024|
+-t ext4 -b 4096 -O fast_commit|
+-t ext4 -b 1024 -O fast_commit,inline_data -J size=4|
+-t ext4 -b 4096 -O fast_commit,^metadata_csum|
+-t ext4 -b 2048 -O fast_commit,bigalloc|
+OPTS
+done_testing
