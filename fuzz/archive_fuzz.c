@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { ENTRIES = 64, NAME_BYTES = 400, DATA = 600 << 10, PAD = 4 << 20, XATTRS = 3, RUNS = 3 };
+enum { FILLER = 64 << 10, ENTRIES = 64, NAME_BYTES = 400, DATA = 600 << 10, PAD = 4 << 20, XATTRS = 3, RUNS = 3 };
 
 static int sink(void *arg, const void *p, size_t len, struct err *e)
 {
@@ -31,9 +31,18 @@ static char *text(struct rdr *r, size_t max, size_t *ret_len)
 	return s;
 }
 
-static int one_entry(struct archive *a, struct rdr *r, struct err *e)
+/* Zeroes, or what does not shrink. */
+static const uint8_t *filler(bool noise)
 {
-	static const uint8_t zero[64 << 10];
+	static uint8_t fillers[2][FILLER];
+	if (fillers[1][0] == 0)
+		for (uint32_t i = 0, x = ~0u; i < FILLER; i++, x = x * 1664525 + 1013904223)
+			fillers[1][i] = (uint8_t)(x >> 24);
+	return fillers[noise];
+}
+
+static int one_entry(struct archive *a, struct rdr *r, const uint8_t *fill, struct err *e)
+{
 	uint8_t what = rdr_u8(r);
 	size_t path_len, target_len, key_len, len;
 	char *path = text(r, NAME_BYTES, &path_len), *target = text(r, NAME_BYTES, &target_len), *key = text(r, 40, &key_len);
@@ -68,11 +77,11 @@ static int one_entry(struct archive *a, struct rdr *r, struct err *e)
 	}
 	uint64_t arrive = min_u64(left, rdr_le32(r) % DATA);
 	while (res == 0 && arrive) {
-		/* the input's own bytes, then zeroes */
+		/* the input's own bytes, then others */
 		size_t own = min_size(rdr_left(r), rdr_u8(r) * 16u);
 		own = min_size((size_t)min_u64(own, arrive), rdr_left(r));
-		size_t n = own ? own : (size_t)min_u64(arrive, sizeof(zero));
-		res = archive_data(a, own ? rdr_take(r, own) : zero, n, e);
+		size_t n = own ? own : (size_t)min_u64(arrive, FILLER);
+		res = archive_data(a, own ? rdr_take(r, own) : fill, n, e);
 		arrive -= n;
 		left -= n;
 	}
@@ -101,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	int res = 0;
 	for (int i = 0; res == 0 && i < ENTRIES && rdr_left(&r); i++)
-		res = one_entry(a, &r, &e);
+		res = one_entry(a, &r, filler(how & 32), &e);
 	if (res == 0 && how & 16)
 		res = archive_add_text(a, "RESTORE-ERRORS.txt", data, size, 1700000000, &e);
 	if (res == 0)

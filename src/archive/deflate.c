@@ -1,5 +1,6 @@
 #include "archive/deflate.h"
 
+#include "archive/noise.h"
 #include "archive/walk.h"
 #include "base/bytes.h"
 
@@ -17,6 +18,7 @@ enum {
 struct deflate {
 	struct libdeflate_compressor *compressor;
 	struct walk walk;
+	struct noise noise;
 };
 
 struct deflate *deflate_new(void)
@@ -73,7 +75,8 @@ static size_t open_end(struct deflate *d, uint8_t *p, size_t n)
 
 size_t deflate_block(struct deflate *d, const uint8_t *p, size_t len, bool final, uint8_t *to, bool *ret_stored)
 {
-	size_t n = libdeflate_deflate_compress(d->compressor, p, len, to, DEFLATE_OUT - JOIN_MAX);
+	bool noise = noise_like(&d->noise, p, len);
+	size_t n = noise ? 0 : libdeflate_deflate_compress(d->compressor, p, len, to, DEFLATE_OUT - JOIN_MAX);
 	*ret_stored = n == 0 || n + (final ? 0 : JOIN_MAX) >= len;
 	if (*ret_stored)
 		return store(p, len, final, to);

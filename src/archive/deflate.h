@@ -1,7 +1,8 @@
 /* One block of a deflate stream (RFC 1951), by libdeflate.
  *
  * A stream is cut into blocks of DEFLATE_BLOCK bytes. Each is compressed by itself and, but for the final one, ends on a byte boundary: so
- * blocks may be compressed by several threads and joined by mere concatenation. A block that does not shrink becomes stored blocks.
+ * blocks may be compressed by several threads and joined by mere concatenation. A block that does not shrink becomes stored blocks; one
+ * that looks like noise (noise.h) at once.
  *
  * libdeflate makes whole streams only. Of those that are not final, the mark of the last block is taken away and an empty stored block
  * set behind it, as a flush does:

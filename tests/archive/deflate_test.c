@@ -1,5 +1,6 @@
 /* Blocks that are joined to one deflate stream, and the walk that finds where each may be opened. zlib is the referee. */
 #include "archive/deflate.h"
+#include "archive/noise.h"
 #include "archive/walk.h"
 
 #include "../../fuzz/zlib_ends.h"
@@ -198,12 +199,149 @@ static void blocks_make_one_stream(void **st)
 	free(stream);
 }
 
+/* The length of a block, which comes back as it was: closed, and open with an empty one behind it. */
+static size_t comes_back(struct deflate *d, const uint8_t *p, size_t len, bool *ret_stored)
+{
+	uint8_t *copy = malloc(len), *to = malloc(2 * (size_t)DEFLATE_OUT);
+	bool stored, empty_stored;
+	assert_true(copy && to);
+	memcpy(copy, p, len);
+	inflates_to(to, deflate_block(d, copy, len, true, to, &stored), p, len);
+	size_t n = deflate_block(d, copy, len, false, to, ret_stored);
+	assert_int_equal(stored, *ret_stored);
+	inflates_to(to, n + deflate_block(d, copy, 0, true, to + n, &empty_stored), p, len);
+	free(copy);
+	free(to);
+	return n;
+}
+
+/* --- what looks like noise ------------------------------------------------------------------------ */
+
+static void fill_kind(uint8_t *p, size_t len, size_t kind, size_t unused)
+{
+	(void)unused;
+	fill(p, len, (enum kind)kind);
+}
+
+/* One part of the block text behind several of noise. */
+static void fill_parts(uint8_t *p, size_t len, size_t noise_parts, size_t turns)
+{
+	size_t turn = len / turns, text = turn / (noise_parts + 1);
+	fill(p, len, NOISE);
+	for (size_t n = turn; n <= len; n += turn)
+		fill(p + n - text, text, TEXT);
+}
+
+static void fill_period(uint8_t *p, size_t len, size_t period, size_t unused)
+{
+	(void)unused;
+	fill(p, period, NOISE);
+	for (size_t n = period; n < len; n++)
+		p[n] = p[n - period];
+}
+
+/* Noise in pieces, of which there are only so many. */
+static void fill_pieces(uint8_t *p, size_t len, size_t piece, size_t pieces)
+{
+	static uint8_t all[64 << 10];
+	assert_in_range(piece * pieces, 1, sizeof(all));
+	fill(all, piece * pieces, NOISE);
+	for (size_t n = 0; n + piece <= len; n += piece)
+		memcpy(p + n, all + noise() % pieces * piece, piece);
+}
+
+/* A field that is always the same in records of noise. */
+static void fill_records(uint8_t *p, size_t len, size_t record, size_t field)
+{
+	fill(p, len, NOISE);
+	for (size_t n = record; n + field <= len; n += record)
+		memcpy(p + n, p, field);
+}
+
+static void fill_ramp(uint8_t *p, size_t len, size_t step, size_t unused)
+{
+	(void)unused;
+	for (size_t n = 0; n < len; n++)
+		p[n] = (uint8_t)(n * step);
+}
+
+/* Some bits of each so-manieth byte, all of the others. */
+static void fill_masked(uint8_t *p, size_t len, size_t mask, size_t every)
+{
+	fill(p, len, NOISE);
+	for (size_t n = 0; n < len; n += every)
+		p[n] &= (uint8_t)mask;
+}
+
+static void what_does_not_shrink_is_stored(void **st)
+{
+	static const size_t sizes[] = {NOISE_MIN, NOISE_MIN + 1, 65535, 65536, 70000, BIG - 1, BIG};
+	struct deflate *d = deflate_new();
+	struct noise *look = calloc(1, sizeof(*look));
+	bool stored;
+	(void)st;
+	assert_true(d && look);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size_t len = sizes[i];
+		fill(plain, len, NOISE);
+		assert_true(noise_like(look, plain, len));
+		assert_in_range(comes_back(d, plain, len, &stored), len + 1, len + len / 2000);
+		assert_true(stored);
+	}
+	assert_false(noise_like(look, plain, NOISE_MIN - 1));
+	/* what deflate does not find either: further apart than its window */
+	fill_period(plain, BIG, 40000, 0);
+	assert_true(noise_like(look, plain, BIG));
+	/* as JPEG does: a zero behind each byte of ones */
+	fill(plain, BIG, NOISE);
+	for (size_t n = 1; n < BIG; n++)
+		if (plain[n - 1] == 0xff)
+			plain[n] = 0;
+	assert_true(noise_like(look, plain, BIG));
+	free(look);
+	deflate_free(d);
+}
+
+static void what_shrinks_is_compressed(void **st)
+{
+	static const size_t sizes[] = {NOISE_MIN, 70000, BIG - 1, BIG};
+	static const struct {
+		void (*fill)(uint8_t *p, size_t len, size_t a, size_t b);
+		size_t a, b, percent;    /* of its length at most */
+	} cases[] = {
+		{fill_kind, TEXT, 0, 75}, {fill_kind, EQUAL, 0, 1}, {fill_kind, SKEWED, 0, 50}, {fill_kind, RUNS, 0, 20},
+		{fill_parts, 1, 1, 85}, {fill_parts, 1, 4, 85}, {fill_parts, 1, 64, 85}, {fill_parts, 15, 1, 99}, {fill_parts, 15, 16, 99},
+		/* every value as frequent as any other */
+		{fill_period, 600, 0, 10}, {fill_period, 4096, 0, 30}, {fill_period, 13000, 0, 85},
+		{fill_pieces, 512, 64, 95}, {fill_pieces, 16, 1000, 80}, {fill_records, 256, 16, 97}, {fill_ramp, 1, 0, 3}, {fill_ramp, 77, 0, 3},
+		/* nothing repeats, but some values are more frequent: as in base64, ASCII, wave files, numbers */
+		{fill_masked, 0x3f, 1, 77}, {fill_masked, 0x7f, 1, 90}, {fill_masked, 0x0f, 2, 95}, {fill_masked, 0, 4, 90},
+	};
+	struct deflate *d = deflate_new();
+	(void)st;
+	assert_non_null(d);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+			bool stored;
+			cases[k].fill(plain, sizes[i], cases[k].a, cases[k].b);
+			size_t n = comes_back(d, plain, sizes[i], &stored);
+			if (stored || n > sizes[i] * cases[k].percent / 100)
+				fail_msg("case %zu of %zu bytes: %zu, stored: %d", k, sizes[i], n, stored);
+			/* as by the compressor alone, but for what joins */
+			assert_in_range(n, 1, by_libdeflate(plain, sizes[i], 1, packed) + 5);
+		}
+	}
+	deflate_free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_walk_finds_what_zlib_finds),
 		cmocka_unit_test(damaged_streams),
 		cmocka_unit_test(blocks_make_one_stream),
+		cmocka_unit_test(what_does_not_shrink_is_stored),
+		cmocka_unit_test(what_shrinks_is_compressed),
 	};
 	return cmocka_run_group_tests_name("archive-deflate", tests, NULL, NULL);
 }
