@@ -258,6 +258,14 @@ static void fill_records(uint8_t *p, size_t len, size_t record, size_t field)
 		memcpy(p + n, p, field);
 }
 
+/* One piece of so many is that before it once more. */
+static void fill_copies(uint8_t *p, size_t len, size_t piece, size_t pieces)
+{
+	fill(p, len, NOISE);
+	for (size_t n = piece; n + piece <= len; n += piece * pieces)
+		memcpy(p + n, p + n - piece, piece);
+}
+
 static void fill_ramp(uint8_t *p, size_t len, size_t step, size_t unused)
 {
 	(void)unused;
@@ -313,7 +321,8 @@ static void what_shrinks_is_compressed(void **st)
 		{fill_parts, 1, 1, 85}, {fill_parts, 1, 4, 85}, {fill_parts, 1, 64, 85}, {fill_parts, 15, 1, 99}, {fill_parts, 15, 16, 99},
 		/* every value as frequent as any other */
 		{fill_period, 600, 0, 10}, {fill_period, 4096, 0, 30}, {fill_period, 13000, 0, 85},
-		{fill_pieces, 512, 64, 95}, {fill_pieces, 16, 1000, 80}, {fill_records, 256, 16, 97}, {fill_ramp, 1, 0, 3}, {fill_ramp, 77, 0, 3},
+		{fill_pieces, 512, 64, 95}, {fill_pieces, 16, 1000, 80}, {fill_records, 256, 16, 97}, {fill_copies, 256, 16, 97},
+		{fill_ramp, 1, 0, 3}, {fill_ramp, 77, 0, 3},
 		/* nothing repeats, but some values are more frequent: as in base64, ASCII, wave files, numbers */
 		{fill_masked, 0x3f, 1, 77}, {fill_masked, 0x7f, 1, 90}, {fill_masked, 0x0f, 2, 95}, {fill_masked, 0, 4, 90},
 	};
