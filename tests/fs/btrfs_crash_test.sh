@@ -19,7 +19,8 @@ while IFS='|' read -r opts mopts; do
 	# shellcheck disable=SC2086
 	mkfs.btrfs -q $opts s.img >mkfs.log 2>&1 || { skip "mkfs.btrfs $opts" "$(tail -1 mkfs.log)"; continue; }
 	# Recovery itself removes names, and so sets times of directories to now.
-	crash_test "mkfs.btrfs $opts mount $mopts" s.img "commit=1000$mopts" 16 '--drop dir:time --drop ctime --drop atime' 60 90
+	crash_test "mkfs.btrfs $opts mount $mopts" s.img "commit=1000$mopts" 16 '--drop dir:time --drop ctime --drop atime' \
+		python3 "$here/churn" mnt "$crash_seed" 60 90
 done <<'OPTS'
 |
 -n 4096|

@@ -10,7 +10,7 @@ tmp=$(memory_dir)
 trap 'crash_record_end; mountpoint -q "$tmp/mnt" && umount "$tmp/mnt"; rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1
 mkdir mnt
-why=$(crash_cannot mke2fs)
+why=$(crash_cannot mke2fs e2fsck)
 [ -z "$why" ] || { skip "ext after crashes" "$why"; done_testing; exit; }
 
 # Recovery of fast commits leaves traces of its own: times and links of directories, blocks of files (it forgets that of their
@@ -23,7 +23,7 @@ while IFS='|' read -r opts mopts; do
 	rm -f s.img; truncate -s 48M s.img
 	# shellcheck disable=SC2086
 	mke2fs -qF $opts s.img >mkfs.log 2>&1 || { skip "mke2fs $opts" "$(head -1 mkfs.log)"; continue; }
-	crash_test "mke2fs $opts mount $mopts" s.img "commit=1000$mopts" 16 "$flags" 60 100 $without
+	crash_test "mke2fs $opts mount $mopts" s.img "commit=1000$mopts" 16 "--e2fsck $flags" python3 "$here/churn" mnt "$crash_seed" 60 100 $without
 done <<'OPTS'
 -t ext4|
 -t ext4 -b 1024 -J size=1|
@@ -40,4 +40,35 @@ done <<'OPTS'
 -t ext4 -b 4096 -O fast_commit,^metadata_csum|
 -t ext4 -b 2048 -O fast_commit,bigalloc|
 OPTS
+# The number of a deleted file is given to a new one before the next transaction: the new one's holes are holes.
+reuse() {
+	python3 - "$1" <<-'CODE'
+	import os, sys
+	def sync(name):
+	    fd = os.open(name, os.O_RDONLY)
+	    os.fsync(fd)
+	def change(name, at, data):
+	    with open(name, 'r+b' if os.path.exists(name) else 'wb') as f:
+	        f.seek(at)
+	        f.write(data)
+	    sync(name)
+	os.chdir('mnt')
+	change('first', 0, b'1')
+	sync('.') # what follows goes into fast commits
+	change('other', 0, b'22')
+	number = os.stat('old').st_ino
+	os.unlink('old')
+	if sys.argv[1] == 'apart':
+	    change('other', 0, b'333')
+	change('new', 81920, bytes(4096))
+	assert os.stat('new').st_ino == number
+	change('other', 0, b'4444')
+	CODE
+}
+for how in together apart; do
+	rm -f s.img; mkdir tree; head -c 200000 /dev/zero | tr '\0' o >tree/old; truncate -s 48M s.img
+	echo >tree/other; mke2fs -qF -t ext4 -b 4096 -O fast_commit -d tree s.img
+	rm -r tree
+	SENDENSE_CRASH_STATES=flushes crash_test "a number used again, $how" s.img commit=1000 flushes "$fast_commits" reuse $how
+done
 done_testing

@@ -125,6 +125,53 @@ struct fc_apply {
 	struct err *e;               /* fatal */
 };
 
+enum { I_MODE = 0, I_LINKS = 0x1A, I_FLAGS = 0x20, I_BLOCK = 0x28, I_GENERATION = 0x64 };
+
+/* The inode as it is by now, into j->block; *ret_at: where it belongs. */
+static int inode_load(struct fc_apply *a, uint32_t ino, uint64_t *ret_at, struct err *e)
+{
+	struct ext_fs *x = a->x;
+	int r = ext_inode_where(x, ino, ret_at, e);
+	if (r < 0)
+		return r;
+	if (!range_inside(*ret_at, x->sb.inode_size, x->fs.blk->size))
+		return err_set(e, ERR_FILE_CORRUPT, module, "inode %" PRIu32 " lies behind the end of the device", ino);
+	return blk_read(x->fs.blk, *ret_at, a->j->block, x->sb.inode_size, e);
+}
+
+static int inode_store(struct fc_apply *a, uint32_t ino, uint64_t at, struct err *e)
+{
+	struct ext_fs *x = a->x;
+	uint8_t *raw = a->j->block;
+	if (ext_has_csum(x)) {
+		bool wide;
+		uint32_t crc = ext_inode_csum(x, ino, raw, &wide);
+		put_le16(raw + 0x7C, (uint16_t)crc);
+		if (wide)
+			put_le16(raw + 0x82, (uint16_t)(crc >> 16));
+	}
+	ext_caches_drop(x);
+	return blk_overlay_write(x->fs.blk, at, raw, x->sb.inode_size, e);
+}
+
+/* A file that lost its last name is gone, and another may get its number before the next transaction. Of a directory,
+ * which is never moved by a fast commit, the name is the only one. */
+static int count_link(struct fc_apply *a, uint32_t ino, bool gone, struct err *e)
+{
+	uint64_t at;
+	int r = inode_load(a, ino, &at, e);
+	if (r < 0)
+		return r;
+	uint8_t *raw = a->j->block;
+	uint16_t links = get_le16(raw + I_LINKS);
+	if (!gone)
+		links = links < UINT16_MAX ? links + 1 : links;
+	else
+		links = links > 0 && fs_type_from_mode(get_le16(raw + I_MODE)) != FS_DIRECTORY ? links - 1 : 0;
+	put_le16(raw + I_LINKS, links);
+	return inode_store(a, ino, at, e);
+}
+
 /* What a name of a directory leads to at this point of the replay; 0: nothing. */
 static int current(struct ext_fs *x, uint32_t dir, const uint8_t *name, size_t len, uint32_t *ret, struct err *e)
 {
@@ -159,9 +206,12 @@ static int apply_name(struct fc_apply *a, unsigned tag, const uint8_t *v, size_t
 		r = current(a->x, dir, name, len, &now, e);
 	if (r < 0)
 		return r;
-	if (tag == FC_UNLINK)
-		return now == ino ? fc_set_name(a->x->fc, dir, name, len, 0, e) : 0;
-	return now == 0 ? fc_set_name(a->x->fc, dir, name, len, ino, e) : 0;
+	bool gone = tag == FC_UNLINK;
+	if (now != (gone ? ino : 0))
+		return 0;
+	r = fc_set_name(a->x->fc, dir, name, len, gone ? 0 : ino, e);
+	/* That of a new file is counted already. */
+	return r < 0 || tag == FC_CREAT ? r : count_link(a, ino, gone, e);
 }
 
 static int apply_range(struct fc_apply *a, unsigned tag, const uint8_t *v, struct err *e)
@@ -186,16 +236,16 @@ static int apply_range(struct fc_apply *a, unsigned tag, const uint8_t *v, struc
 	return fc_set_range(a->x, ino, lblk, len, pblk, e);
 }
 
-/* The inode but for its map, which the range tags change; a map that is no tree is the inode's own affair. */
-static void merge_inode(uint8_t *raw, const uint8_t *v, size_t len)
+/* The inode but for its map, which the range tags change; a map that is no tree is the inode's own affair. renewed: the
+ * number was given to another file, and the map that is there was the former one's. */
+static void merge_inode(uint8_t *raw, const uint8_t *v, size_t len, bool renewed)
 {
-	enum { I_BLOCK = 0x28, GENERATION = 0x64, FLAGS = 0x20 };
 	memcpy(raw, v, I_BLOCK);
-	memcpy(raw + GENERATION, v + GENERATION, len - GENERATION);
+	memcpy(raw + I_GENERATION, v + I_GENERATION, len - I_GENERATION);
 	uint8_t *i_block = raw + I_BLOCK;
-	if (!(get_le32(raw + FLAGS) & EXT_FL_EXTENTS)) {
+	if (!(get_le32(raw + I_FLAGS) & EXT_FL_EXTENTS)) {
 		memcpy(i_block, v + I_BLOCK, EXT_IBLOCK_SIZE);
-	} else if (get_le16(i_block) != 0xF30A) {
+	} else if (renewed || get_le16(i_block) != 0xF30A) {
 		memset(i_block, 0, EXT_IBLOCK_SIZE);
 		put_le16(i_block, 0xF30A);
 		put_le16(i_block + 4, 4);
@@ -204,28 +254,18 @@ static void merge_inode(uint8_t *raw, const uint8_t *v, size_t len)
 
 static int apply_inode(struct fc_apply *a, const uint8_t *v, size_t len, struct err *e)
 {
-	struct ext_fs *x = a->x;
 	uint32_t ino = get_le32(v);
 	uint64_t at;
-	int r = ext_inode_where(x, ino, &at, e);
+	int r = inode_load(a, ino, &at, e);
 	if (r < 0)
 		return r;
-	if (!range_inside(at, x->sb.inode_size, x->fs.blk->size))
-		return err_set(e, ERR_FILE_CORRUPT, module, "inode %" PRIu32 " lies behind the end of the device", ino);
 	uint8_t *raw = a->j->block;
-	r = blk_read(x->fs.blk, at, raw, x->sb.inode_size, e);
-	if (r < 0)
-		return r;
-	merge_inode(raw, v + 4, len - 4);
-	if (ext_has_csum(x)) {
-		bool wide;
-		uint32_t crc = ext_inode_csum(x, ino, raw, &wide);
-		put_le16(raw + 0x7C, (uint16_t)crc);
-		if (wide)
-			put_le16(raw + 0x82, (uint16_t)(crc >> 16));
-	}
-	ext_caches_drop(x);
-	return blk_overlay_write(x->fs.blk, at, raw, x->sb.inode_size, e);
+	v += 4;
+	bool renewed = get_le16(raw + I_LINKS) == 0 && get_le32(raw + I_GENERATION) != get_le32(v + I_GENERATION);
+	merge_inode(raw, v, len - 4, renewed);
+	if (renewed)
+		fc_forget_map(a->x->fc, ino);
+	return inode_store(a, ino, at, e);
 }
 
 static int apply_tag(struct fc_apply *a, unsigned tag, const uint8_t *v, size_t len, struct err *e)

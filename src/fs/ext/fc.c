@@ -270,3 +270,14 @@ int fc_set_empty(struct ext_fs *x, uint32_t ino, struct err *e)
 	m->count = 0;
 	return 0;
 }
+
+void fc_forget_map(struct ext_fc *fc, uint32_t ino)
+{
+	size_t i = map_place(fc, ino);
+	if (i == fc->map_count || fc->maps[i].ino != ino)
+		return;
+	fc->extent_count -= fc->maps[i].count;
+	free(fc->maps[i].extents);
+	fc->map_count--;
+	memmove(&fc->maps[i], &fc->maps[i + 1], (fc->map_count - i) * sizeof(*fc->maps));
+}

@@ -57,5 +57,7 @@ int fc_set_name(struct ext_fc *fc, uint32_t dir, const uint8_t *name, size_t len
 int fc_set_range(struct ext_fs *x, uint32_t ino, uint64_t lblk, uint64_t len, uint64_t pblk, struct err *e);
 /* The file has no blocks. */
 int fc_set_empty(struct ext_fs *x, uint32_t ino, struct err *e);
+/* The file's map is again what its inode says. */
+void fc_forget_map(struct ext_fc *fc, uint32_t ino);
 
 #endif
