@@ -64,17 +64,28 @@ static bool tail_csum_ok(const struct journal *j, const uint8_t *p)
 	return ext_csum_equal(crc, get_be32(p + j->block_size - 4));
 }
 
-static bool commit_csum_ok(const struct walk *w, const uint8_t *p)
+/* Behind its header a commit block is zeroes. Where the machine stopped while it was written, the first sector may be there
+ * and older bytes behind it: the transaction counts all the same. */
+static bool commit_block_csum_ok(const struct journal *j, const uint8_t *p)
 {
 	static const uint8_t zero[4];
+	uint32_t found = get_be32(p + 16), crc = crc32c(j->seed, p, 16);
+	crc = crc32c(crc, zero, sizeof(zero));
+	uint32_t whole = crc32c(crc, p + 20, j->block_size - 20);
+	if (ext_csum_equal(whole, found))
+		return true;
+	crc = crc32c(crc, p + 20, JBD_COMMIT_HEADER - 20);
+	for (uint32_t at = JBD_COMMIT_HEADER; at < j->block_size; at += sizeof(zero))
+		crc = crc32c(crc, zero, sizeof(zero));
+	return ext_csum_equal(crc, found);
+}
+
+static bool commit_csum_ok(const struct walk *w, const uint8_t *p)
+{
 	const struct journal *j = w->j;
 	uint32_t found = get_be32(p + 16);
-	if (journal_has_csum(j)) {
-		uint32_t crc = crc32c(j->seed, p, 16);
-		crc = crc32c(crc, zero, sizeof(zero));
-		crc = crc32c(crc, p + 20, j->block_size - 20);
-		return ext_csum_equal(crc, found);
-	}
+	if (journal_has_csum(j))
+		return commit_block_csum_ok(j, p);
 	if (!(j->compat & JBD_COMPAT_CHECKSUM))
 		return true;
 	bool unused = p[12] == 0 && p[13] == 0 && found == 0;
