@@ -14,16 +14,16 @@ why=$(crash_cannot mke2fs)
 [ -z "$why" ] || { skip "ext after crashes" "$why"; done_testing; exit; }
 
 # Recovery of fast commits leaves traces of its own: times and links of directories, blocks of files (it forgets that of their
-# attributes and does not know of clusters). A name given to a nameless file is lost by it: no such step there.
+# attributes and does not know of clusters).
 fast_commits='--drop dir:time --drop dir:ctime --drop dir:nlink --drop allocated'
 
 while IFS='|' read -r opts mopts; do
-	flags= without=
-	case $opts in *fast_commit*) flags=$fast_commits without=nameless ;; esac
+	flags='' kind=''
+	case $opts in *fast_commit*) flags=$fast_commits kind=fast-commits ;; esac
 	rm -f s.img; truncate -s 48M s.img
 	# shellcheck disable=SC2086
 	mke2fs -qF $opts s.img >mkfs.log 2>&1 || { skip "mke2fs $opts" "$(head -1 mkfs.log)"; continue; }
-	crash_test "mke2fs $opts mount $mopts" s.img "commit=1000$mopts" 16 "$flags" python3 "$here/churn" mnt "$crash_seed" 60 100 $without
+	crash_test "mke2fs $opts mount $mopts" s.img "commit=1000$mopts" 16 "$flags" python3 "$here/churn" mnt "$crash_seed" 60 100 $kind
 done <<'OPTS'
 -t ext4|
 -t ext4 -b 1024 -J size=1|

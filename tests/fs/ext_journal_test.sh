@@ -73,7 +73,9 @@ history() {
 	# shellcheck disable=SC2086
 	mke2fs -qF $1 s.img 2>/dev/null && mount -o "loop,commit=1000$2" s.img mnt 2>/dev/null || return 1
 	mounted=1
-	python3 "$here/churn" mnt "$seed" 200 40 >churn.log 2>&1 || flunk "churn $seed" "$(tail -3 churn.log)"
+	local kind=
+	case $1 in *fast_commit*) kind=fast-commits ;; esac
+	python3 "$here/churn" mnt "$seed" 200 40 $kind >churn.log 2>&1 || flunk "churn $seed" "$(tail -3 churn.log)"
 	# The last changes are in the journal only: nothing is written between the last fsync and the end of this copy.
 	copy_of_a_moment s.img c.img
 	local copied=$?
