@@ -21,25 +21,31 @@ crash_cannot() {
 	rm -f try.img
 }
 
-# crash_record IMAGE LOG MOUNT-OPTIONS COMMAND…: the command works on mnt. IMAGE stays as it is. 1: it was not mounted.
+# crash_record IMAGE LOG MOUNT-OPTIONS COMMAND…: the command works on mnt. IMAGE stays as it is. 1: the kernel does not mount it; 2 and
+# more: something went wrong.
 crash_record() {
-	local image=$1 log=$2 options=$3 greeting status=0
+	local image=$1 log=$2 options=$3 monitor greeting status=0
 	shift 3
 	rm -f run.img; cp --sparse=always "$image" run.img; : >"$log"; : >run.export
 	# It ends with this shell, whatever happens to the shell. Its monitor greets when the export is there.
-	exec {greeting}< <(exec setpriv --pdeathsig KILL qemu-storage-daemon \
+	exec {monitor}< <(exec setpriv --pdeathsig KILL qemu-storage-daemon \
 		--blockdev driver=file,node-name=disk,filename=run.img --blockdev driver=file,node-name=log,filename="$log" \
 		--blockdev driver=blklogwrites,node-name=recorder,file=disk,log=log \
 		--export type=fuse,id=export,node-name=recorder,mountpoint=run.export,writable=on \
 		--chardev stdio,id=monitor --monitor chardev=monitor </dev/null 2>&1)
 	crash_recorder=$!
-	read -r -u "$greeting" _ && mount -o "loop,$options" run.export mnt 2>/dev/null || status=1
-	if [ $status -eq 0 ]; then
+	read -r -u "$monitor" greeting
+	if [[ $greeting != *QMP* ]]; then
+		echo "qemu-storage-daemon: $greeting"
+		status=4
+	elif ! mount -o "loop,$options" run.export mnt 2>/dev/null; then
+		status=1
+	else
 		"$@" || status=2
 		umount mnt || status=3
 	fi
 	crash_record_end
-	exec {greeting}<&-
+	exec {monitor}<&-
 	rm -f run.img run.export
 	return $status
 }
