@@ -1,5 +1,5 @@
 /* Extended attributes: inline in the inode, or leaves in the blocks of the attribute fork. */
-#include "fs/xfs/xfs.h"
+#include "fs/xfs/pending.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,7 +56,7 @@ static const char *acl_name(const struct attr *a)
 	return NULL;
 }
 
-static int report(struct lister *l, const struct attr *a, struct err *e)
+static int show(struct lister *l, const struct attr *a, struct err *e)
 {
 	char name[32 + XFS_NAME_MAX];
 	if (++l->count > FS_XATTRS_MAX)
@@ -81,6 +81,31 @@ static int report(struct lister *l, const struct attr *a, struct err *e)
 	}
 	(void)snprintf(name, sizeof(name), "%s%.*s", prefix(a->flags), (int)a->name_len, (const char *)a->name);
 	return l->fn(l->arg, name, value, len);
+}
+
+static int report(struct lister *l, const struct attr *a, struct err *e)
+{
+	return xfs_pending_name(l->map.x, l->map.ino, a->flags & (ROOT | SECURE), a->name, a->name_len) ? 0 : show(l, a, e);
+}
+
+/* What was to be set when the VM stopped. */
+static int list_pending(struct lister *l, struct err *e)
+{
+	const struct xfs_pending *p = l->map.x->pending;
+	int r = 0;
+	for (uint32_t i = 0; p && i < p->attrs && r == 0; i++) {
+		const struct xfs_attr_change *c = p->attr[i];
+		struct attr a = {
+			.flags = c->space,
+			.name = c->bytes,
+			.name_len = c->name_len,
+			.value = c->bytes + c->name_len,
+			.value_len = c->value_len,
+		};
+		if (c->sets && c->ino == l->map.ino && xfs_pending_name(l->map.x, c->ino, c->space, c->bytes, c->name_len) == c)
+			r = show(l, &a, e);
+	}
+	return r;
 }
 
 /* Total size, number, padding; then name length, value length, flags, name, value. */
@@ -138,7 +163,7 @@ static int list_leaf(struct lister *l, const struct xfs_da *cached, struct err *
 	leaf.block = l->block;
 	int r = 0;
 	for (unsigned i = 0; i < leaf.count && r == 0; i++) {
-		struct attr a;
+		struct attr a = {.value = NULL};
 		r = leaf_attr(l, &leaf, i, &a, e);
 		if (r == 0)
 			r = report(l, &a, e);
@@ -162,24 +187,36 @@ static int list_leaves(struct lister *l, struct err *e)
 	return r;
 }
 
-int xfs_xattrs(struct fs *fs, struct fs_id id, fs_xattr_fn *fn, void *arg, struct err *e)
+static int list_fork(struct lister *l, const struct xfs_inode *in, struct err *e)
 {
-	struct xfs_fs *x = xfs_of(fs);
-	struct xfs_inode in;
-	int r = xfs_inode_get(x, id.ino, &in, e);
-	if (r < 0 || in.forkoff == 0 || (in.aformat == XFS_FMT_EXTENTS && in.anextents == 0))
-		return r;
-	struct lister l = {.fn = fn, .arg = arg, .value = BUF_INIT(XFS_VALUE_MAX + 1), .acl = BUF_INIT(2 * XFS_VALUE_MAX)};
-	r = xfs_map_init(&l.map, x, &in, XFS_ATTR, e);
+	if (in->forkoff == 0 || (in->aformat == XFS_FMT_EXTENTS && in->anextents == 0))
+		return 0;
+	int r = xfs_map_init(&l->map, l->map.x, in, XFS_ATTR, e);
 	if (r < 0)
 		return r;
-	if (l.map.format == XFS_FMT_LOCAL) {
-		r = list_short(&l, e);
-	} else {
-		l.block = malloc(x->sb.block_size);
-		r = l.block ? list_leaves(&l, e) : err_no_memory(e, module);
-		free(l.block);
-	}
+	if (l->map.format == XFS_FMT_LOCAL)
+		return list_short(l, e);
+	l->block = malloc(l->map.x->sb.block_size);
+	return l->block ? list_leaves(l, e) : err_no_memory(e, module);
+}
+
+int xfs_xattrs(struct fs *fs, struct fs_id id, fs_xattr_fn *fn, void *arg, struct err *e)
+{
+	struct xfs_inode in;
+	int r = xfs_inode_get(xfs_of(fs), id.ino, &in, e);
+	if (r < 0)
+		return r;
+	struct lister l = {
+		.map = {.x = xfs_of(fs), .ino = in.ino},
+		.fn = fn,
+		.arg = arg,
+		.value = BUF_INIT(XFS_VALUE_MAX + 1),
+		.acl = BUF_INIT(2 * XFS_VALUE_MAX),
+	};
+	r = list_fork(&l, &in, e);
+	if (r == 0)
+		r = list_pending(&l, e);
+	free(l.block);
 	buf_free(&l.value);
 	buf_free(&l.acl);
 	xfs_map_fini(&l.map);

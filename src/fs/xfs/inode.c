@@ -1,4 +1,4 @@
-#include "fs/xfs/xfs.h"
+#include "fs/xfs/pending.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -176,6 +176,7 @@ int xfs_inode_any(struct xfs_fs *x, uint64_t ino, struct xfs_inode *ret, struct 
 		return r;
 	struct xfs_inode in;
 	decode(ino, raw, &in);
+	xfs_pending_size(x, &in);
 	r = check_shape(&x->sb, &in, e);
 	if (r == 0)
 		*ret = in;

@@ -194,7 +194,8 @@ static int run(struct xfs_log *l, struct err *e)
 	blk_unref(x->fs.blk);
 	x->fs.blk = blk_ref(l->overlay);
 	xfs_caches_drop(x);
-	return reread_super(x, e);
+	r = reread_super(x, e);
+	return r == 0 ? xfs_pending_open(x, e) : r;
 }
 
 int xfs_log_recover(struct xfs_fs *x, struct err *e)
@@ -222,6 +223,6 @@ int xfs_log_recover(struct xfs_fs *x, struct err *e)
 	free(l.raw);
 	free(l.buf);
 	free(l.cancel);
-	free(l.intent);
+	log_intents_free(&l);
 	return r;
 }

@@ -25,7 +25,7 @@
 #ifndef FS_XFS_LOG_H
 #define FS_XFS_LOG_H
 
-#include "fs/xfs/xfs.h"
+#include "fs/xfs/pending.h"
 
 #define LOG_MAGIC ((uint32_t)0xFEEDBABE)
 
@@ -41,7 +41,7 @@ enum {
 	LOG_ITEM_REGIONS = 10000,
 	LOG_CANCEL_MAX = 1 << 21,
 	LOG_INTENTS_MAX = 1 << 16,
-	LOG_PATCHES_MAX = 4096,
+	LOG_ATTRS_MAX = 256,
 	LOG_BUF_MAX = 64 << 10,
 };
 
@@ -79,7 +79,9 @@ struct log_cancel {
 struct log_intent {
 	uint64_t id, ino;
 	uint16_t type;
-	struct xfs_patch patch;
+	struct xfs_patch patch;              /* BUI */
+	struct xfs_exchange exchange;        /* XMI */
+	struct xfs_attr_change *attr;        /* ATTRI, owned */
 };
 
 struct xfs_log {
@@ -98,7 +100,7 @@ struct xfs_log {
 	struct log_cancel *cancel;           /* hash table */
 	uint32_t cancel_cap, cancel_count;
 	struct log_intent *intent;
-	uint32_t intents, intent_cap;
+	uint32_t intents, intent_cap, attrs; /* attrs: of them with a change of an attribute */
 	uint32_t bad_items;                  /* that could not be replayed */
 	const char *bad_why;                 /* the first of them */
 };
@@ -150,7 +152,8 @@ int log_icreate_replay(struct xfs_log *l, const struct log_item *it, struct err 
 /* intent.c */
 bool log_intent_known(uint16_t type);
 int log_intent(struct xfs_log *l, uint16_t type, const struct log_item *it, struct err *e);
-/* What was announced and not done: maps are patched, the rest is warned of. */
+/* What was announced and not done becomes pending. */
 int log_intents_finish(struct xfs_log *l, struct err *e);
+void log_intents_free(struct xfs_log *l);
 
 #endif

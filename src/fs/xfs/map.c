@@ -1,4 +1,4 @@
-#include "fs/xfs/xfs.h"
+#include "fs/xfs/pending.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -208,39 +208,19 @@ void xfs_map_fini(struct xfs_map *m)
 	m->leaf = NULL;
 }
 
-/* The last patch that speaks for lblk; *max is cut to where one starts that does. */
-static const struct xfs_patch *find_patch(const struct xfs_map *m, uint64_t lblk, uint64_t *max)
+int xfs_map_stored(struct xfs_map *m, uint64_t lblk, uint64_t max, struct xfs_run *ret, struct err *e)
 {
-	for (uint32_t i = m->x->patches; i-- > 0;) {
-		const struct xfs_patch *p = &m->x->patch[i];
-		if (p->ino != m->ino || p->fork != m->fork)
-			continue;
-		if (lblk >= p->lblk && lblk - p->lblk < p->len) {
-			*max = min_u64(*max, p->len - (lblk - p->lblk));
-			return p;
-		}
-		if (p->lblk > lblk)
-			*max = min_u64(*max, p->lblk - lblk);
-	}
-	return NULL;
-}
-
-int xfs_map_run(struct xfs_map *m, uint64_t lblk, uint64_t max, struct xfs_run *ret, struct err *e)
-{
-	const struct xfs_patch *p = m->x->patches ? find_patch(m, lblk, &max) : NULL;
-	if (p) {
-		uint64_t fsb = p->fsb + (lblk - p->lblk);
-		if (!p->hole && !xfs_fsb_ok(&m->x->sb, fsb, max))
-			return damaged(m, "an extent cannot be its own", e);
-		*ret = (struct xfs_run){
-			.len = max, .fsb = fsb, .hole = p->hole || p->unwritten, .unwritten = !p->hole && p->unwritten};
-		return 0;
-	}
 	if (m->format == XFS_FMT_BTREE)
 		return tree_run(m, lblk, max, ret, e);
 	if (m->format == XFS_FMT_EXTENTS)
 		return find_run(m, m->root, m->records, UINT64_MAX, lblk, max, ret, e);
 	return damaged(m, "bytes inside the inode have no blocks", e);
+}
+
+int xfs_map_run(struct xfs_map *m, uint64_t lblk, uint64_t max, struct xfs_run *ret, struct err *e)
+{
+	int r = m->x->pending ? xfs_pending_run(m, lblk, &max, ret, e) : 0;
+	return r == 0 ? xfs_map_stored(m, lblk, max, ret, e) : r < 0 ? r : 0;
 }
 
 int xfs_map_read(struct xfs_map *m, uint64_t lblk, uint64_t blocks, uint8_t *to, uint64_t *ret_off, struct err *e)

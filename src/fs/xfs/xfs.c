@@ -1,4 +1,4 @@
-#include "fs/xfs/xfs.h"
+#include "fs/xfs/pending.h"
 
 #include "fs/xfs/driver.h"
 
@@ -15,7 +15,7 @@ static void xfs_close(struct fs *fs)
 		free(x->cache[i].data);
 	free(x->random.data);
 	free(x->stream.data);
-	free(x->patch);
+	xfs_pending_free(x);
 	fs_fini(fs);
 	free(x);
 }

@@ -8,7 +8,7 @@
  *	lookup.c     a name by its hash
  *	attr.c       extended attributes; value.c: remote values, access control lists
  *	file.c       open files; link.c: symbolic links; xfs.c: the driver table
- *	log*.c       replay of a dirty log, see log.h
+ *	log*.c       replay of a dirty log, see log.h; pending.c: what it announces and nobody did
  *
  * Format: "XFS Algorithms & Data Structures", 3rd edition; features since from the kernel's behaviour.
  * All numbers on disk are big-endian, checksums and the items of the log little-endian.
@@ -114,19 +114,11 @@ struct xfs_cached {
 	uint32_t cap;
 };
 
-/* A change of a file's map that the log announces, but nobody carried out. The later ones win. */
-struct xfs_patch {
-	uint64_t ino, lblk, len, fsb;
-	unsigned fork;
-	bool hole, unwritten;
-};
-
 struct xfs_fs {
 	struct fs fs;
 	struct xfs_super sb;
 	bool dir_in_pieces;              /* replay left directory blocks without a checksum */
-	struct xfs_patch *patch;
-	uint32_t patches;
+	struct xfs_pending *pending;     /* NULL: nothing */
 	struct xfs_cached cache[XFS_CACHE_SLOTS];
 	struct xfs_chunk random, stream;
 };
@@ -234,6 +226,8 @@ static inline const uint8_t *xfs_map_local(const struct xfs_map *m)
 }
 /* What lies at lblk, at most max (> 0) blocks of it. */
 int xfs_map_run(struct xfs_map *m, uint64_t lblk, uint64_t max, struct xfs_run *ret, struct err *e);
+/* The same without what is pending. */
+int xfs_map_stored(struct xfs_map *m, uint64_t lblk, uint64_t max, struct xfs_run *ret, struct err *e);
 /* `blocks` blocks from lblk on, which must all exist; *ret_off: where the first lies on the device. */
 int xfs_map_read(struct xfs_map *m, uint64_t lblk, uint64_t blocks, uint8_t *to, uint64_t *ret_off, struct err *e);
 
