@@ -11,19 +11,25 @@ cuts=${CUTS:-8}
 declare -A reached=()
 valid=0 want=0
 
-# worked IMAGE OLD SEED FLAGS SWAP: after the time the volume is gone; OLD is what it was before, all of it in its place
+# sums DIR: of each directory in it one line
+sums() { for d in w0 w1; do (cd "$1/$d" && echo "$d $(sha256sum ./* | cut -c-64 | tr '\n' ' ')"); done; }
+our_sums() { for d in w0 w1; do echo "$d $("$fsdump" "$1" /$d | sed -n 's/.* sha256=//p' | tr '\n' ' ')"; done; }
+
+# worked IMAGE OLD SEED STEPS FLAGS SWAP: after the time the volume is gone; OLD is what it was before, all of it in its place
 worked() {
 	local status=1
-	coproc worker { exec "$here/xfs_intents" "$tmp/live" "$3" 150 "$5"; }
+	coproc worker { exec "$here/xfs_intents" "$tmp/live" "$3" "$4" "$6"; }
 	local pid=$worker_PID out=${worker[0]} in=${worker[1]} word
 	if read -r word <&"$out" && xfs_freeze -f "$tmp/live" && cp --sparse=always "$1" "$2"; then
 		status=0
 	fi
 	xfs_freeze -u "$tmp/live"
+	sums "$tmp/live" >"$tmp/before"
 	echo go >&"$in"
 	wait "$pid"
+	sums "$tmp/live" >"$tmp/after"
 	# shellcheck disable=SC2086
-	xfs_io -x -c "shutdown $4" "$tmp/live"
+	xfs_io -x -c "shutdown $5" "$tmp/live"
 	umount "$tmp/live"
 	return $status
 }
@@ -73,7 +79,7 @@ volume() {
 	shift 6
 	make "$tmp/img" 1200M --unsupported "$@" && "$here/xfslog" incompat "$tmp/img" "$bits" && attach "nouuid$options" "$tmp/img" "$tmp/live" ||
 		{ skip "$name" 'cannot be made or mounted here'; return; }
-	worked "$tmp/img" "$tmp/old" "$s" "$flags" "$swap" || { flunk "$name: the work could not be done"; return; }
+	worked "$tmp/img" "$tmp/old" "$s" 150 "$flags" "$swap" || { flunk "$name: the work could not be done"; return; }
 	want=$((want + cuts / 2))
 	"$here/xfslog" rewind "$tmp/img" "$tmp/old"
 	while read -r block end kinds; do
@@ -82,6 +88,24 @@ volume() {
 		# shellcheck disable=SC2086
 		state "$name, ends at block $block ($kinds)" "$tmp/copy" $kinds
 	done < <("$here/xfslog" cuts "$tmp/img" "$tmp/old" "$cuts")
+}
+
+# An exchange that changes sizes, which the kernel's recovery does by halves: at each moment all of it is there, or nothing.
+sizes() {
+	local block end kinds begun=0 torn='' d
+	make "$tmp/img" 1200M --unsupported -l size=200m && "$here/xfslog" incompat "$tmp/img" $exchange && attach nouuid "$tmp/img" "$tmp/live" 2>/dev/null ||
+		{ skip 'an exchange of sizes' 'cannot be made or mounted here'; return; }
+	worked "$tmp/img" "$tmp/old" 1 15 -f sizes || { flunk 'an exchange of sizes: the work could not be done'; return; }
+	is 'an exchange of sizes: it is one' "$(cat "$tmp/before" "$tmp/after" | sort -u | wc -l)" 4
+	is 'an exchange of sizes: in the end it is done' "$(our_sums "$tmp/img")" "$(cat "$tmp/after")"
+	"$here/xfslog" rewind "$tmp/img" "$tmp/old"
+	while read -r block end kinds; do
+		cp --sparse=always "$tmp/img" "$tmp/copy"
+		"$here/xfslog" cut "$tmp/copy" "$tmp/old" "$block" "$end"
+		case $kinds in *XMI*) begun=$((begun + 1)) ;; esac
+		torn+=$(our_sums "$tmp/copy" | grep -vxFf "$tmp/before" -f "$tmp/after" | sed "s/^/$block: /")
+	done < <("$here/xfslog" cuts "$tmp/img" "$tmp/old" $((cuts * 2)))
+	is "an exchange of sizes: at none of its moments a part is there ($begun are in its middle)" "$torn" ''
 }
 
 # attribute NAME INODE OP SPACE NAME VALUE
@@ -134,6 +158,7 @@ for i in $(seq 0 "$rounds"); do
 	volume "stripes in the log $s" $((s + 3)) 0 -f no ,logbsize=256k -l size=200m,su=32k
 	volume "parent pointers $s" $((s + 4)) $((exchange | parent)) -f no '' -l size=200m
 done
+sizes
 attributes
 echo "# $valid states; of these with something unfinished: $(for k in "${!reached[@]}"; do echo -n "$k ${reached[$k]} "; done)"
 ok 'enough states are valid' test "$valid" -gt "$want"
