@@ -75,6 +75,6 @@ crash_test() {
 	# Of states that the kernel mounts, and of different things to be seen in them, there must be enough.
 	ok "$name: they are worth something" awk '{
 		for (i = 1; i <= NF; i++) { split($i, a, "="); n[a[1]] = a[2] }
-		exit !(n["states"] >= 5 && n["refused"] < n["states"] / 2 && n["recovered"] >= n["states"] / 4 && n["distinct"] >= 4)
+		exit !(n["states"] >= 5 && n["refused"] < n["states"] / 2 && n["recovered"] >= n["states"] / 8 && n["distinct"] >= 4)
 	}' <<<"$counts"
 }
