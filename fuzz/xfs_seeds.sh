@@ -65,6 +65,36 @@ mount -o loop,nouuid "$tmp/img" "$tmp/mnt"
 	xfs_io -c 'fpunch 2048 1024' -c fsync shared; rm new/[2-4]
 )
 xfs_io -x -c 'shutdown -f' "$tmp/mnt"; umount "$tmp/mnt"; seed xfs-log/removed 64
+# What the log announces last and nobody did: an exchange of two files, changes of their maps, of their attributes.
+image 20M -d agcount=1 -b size=1024 -i size=512 -m rmapbt=0,reflink=1
+mount -o loop,nouuid "$tmp/img" "$tmp/mnt"
+python3 - "$tmp/mnt" >"$tmp/items" <<'P'
+import os, struct, sys
+d, files = sys.argv[1], []
+for name, extents in ('a', 9), ('b', 40):
+    with open(d + '/' + name, 'wb') as f:
+        for i in range(extents):
+            f.seek(i * 2048)
+            f.write(b'e')
+        os.fsync(f)
+    os.setxattr(d + '/' + name, 'user.x', b'old')
+    files.append(os.stat(d + '/' + name).st_ino)
+a, b = files
+def intent(*words): print(','.join(w.hex() for w in words))
+def attr(n, op, space, name, value):
+    head = struct.pack('<HHIQQIIII', 0x1246, 2 + (op != 2), 0, n, a, op, len(name), len(value), space)
+    intent(head, *(w + bytes(-len(w) % 4) for w in (name, value) if w))
+gens = [struct.unpack('<I', __import__('fcntl').ioctl(os.open(d + '/' + n, os.O_RDONLY), 0x80087601, bytes(8))[:4])[0] for n in 'ab']
+intent(struct.pack('<HHIQQQIIQQQQQQ', 0x1248, 1, 0, 1, a, b, *gens, 3, 3, 70, 2 | 4, 80000, 9000))
+intent(struct.pack('<HHIQQQQII', 0x1244, 1, 1, 2, b, 0, 2, 1, 2))
+intent(struct.pack('<HHIQQQQII', 0x1244, 1, 1, 3, a, 3000, 1, 1, 1))
+intent(struct.pack('<HHIQQQQII', 0x1244, 1, 1, 4, a, 3001, 80, 4, 1 | 1 << 30))
+attr(5, 1, 0, b'y', b'new')
+attr(6, 3, 0, b'x', b'other' * 30)
+attr(7, 2, 2, b'z', b'')
+P
+xfs_io -x -c 'shutdown -f' "$tmp/mnt"; umount "$tmp/mnt"; unstamp
+xargs "$here/../tests/fs/xfslog" items "$tmp/img" <"$tmp/items"; seed xfs-log/intents 64
 # Many extents and attributes; the first superblock is lost.
 image 32M -d agcount=2 -b size=1024 -i size=512
 mount -o loop,nouuid "$tmp/img" "$tmp/mnt"
