@@ -1,15 +1,16 @@
 #!/bin/bash
 # Moments at which a machine could have stopped: a volume is changed while its log is forced, shut down, and then its log is cut off
 # at many places, between the steps of what takes more than one transaction. Each must show what the kernel shows of it
-# after its recovery. CUTS=N: places of each volume; ROUNDS=N and SEED=N: more and others.
+# after its recovery; version 4 what an older kernel shows. CUTS=N: places of each volume; ROUNDS=N and SEED=N: more and others.
 set -u
 # Mounts of our own: whoever copies the namespace while one is there would hold it, and what is behind it unwritten.
 [ -n "${OWN_MOUNTS:-}" ] || ! unshare -m true 2>/dev/null || OWN_MOUNTS=1 exec unshare -m "$0" "$@"
 . "$SENDENSE_SRC/tests/tap.sh"
 . "$SENDENSE_SRC/tests/fs/xfs.sh"
-cuts=${CUTS:-8}
+cuts=${CUTS:-6}
 declare -A reached=()
-valid=0 want=0
+valid=0 want=0 version4_states=0 old=
+trap 'clean_up; [ -z "$old" ] || rm -rf "$old"' EXIT
 
 # sums DIR: of each directory in it one line
 sums() { for d in w0 w1; do (cd "$1/$d" && echo "$d $(sha256sum ./* | cut -c-64 | tr '\n' ' ')"); done; }
@@ -108,6 +109,67 @@ sizes() {
 	is "an exchange of sizes: at none of its moments a part is there ($begun are in its middle)" "$torn" ''
 }
 
+# old_kernel DIR DEVICE…: runs the commands of standard input in DIR under a kernel that still knows version 4 and is a process of its
+# own, with the host's files (not those below /dev) and the devices as /dev/ubda …
+old_kernel() {
+	local dir=$1 devices=() letter=a d
+	shift
+	for d; do
+		devices+=("ubd$letter=$d")
+		letter=$(printf '%s' "$letter" | tr a-y b-z)
+	done
+	{
+		printf '#!/bin/bash\nexec >%q/said 2>&1\ncd %q\nexport PATH=%q LC_ALL=C.UTF-8 TZ=UTC\n' "$dir" "$dir" "$PATH"
+		printf 'mount -t proc proc /proc; mkdir /dev/shm; mount -t tmpfs tmpfs /dev/shm\n'
+		cat
+		printf '\necho o >/proc/sysrq-trigger; sleep 60\n'
+	} >"$dir/init"
+	chmod +x "$dir/init"
+	timeout 300 linux.uml mem=600M rootfstype=hostfs rw init="$dir/init" con=null con0=null quiet "${devices[@]}" </dev/null >"$dir/console" 2>&1
+	[ -e "$dir/done" ]
+}
+
+version4() {
+	command -v linux.uml >/dev/null || { skip 'version 4' 'no linux.uml (user-mode-linux)'; return; }
+	old=$(mktemp -d) # not below /dev
+	local block end kinds n=0 i devices=()
+	mkdir "$old/mnt"
+	make "$old/img" 600M --unsupported -m crc=0 -l size=100m || { skip 'version 4' 'mkfs.xfs here cannot make it'; return; }
+	old_kernel "$old" "$old/img" <<-END || { flunk 'version 4: the work could not be done' "$(cat "$old/said" "$old/console")"; return; }
+		mount -t xfs -o nouuid /dev/ubda mnt && mkfifo go ready
+		$(printf %q "$here/xfs_intents") mnt $seed 60 <go >ready &
+		exec 3>go 4<ready
+		read -r word <&4
+		xfs_freeze -f mnt; cp --sparse=always img old; xfs_freeze -u mnt
+		echo go >&3
+		wait
+		xfs_io -x -c 'shutdown -f' mnt; umount mnt && touch done
+	END
+	"$here/xfslog" rewind "$old/img" "$old/old"
+	while read -r block end kinds; do
+		cp --sparse=always "$old/img" "$old/state$n"
+		"$here/xfslog" cut "$old/state$n" "$old/old" "$block" "$end"
+		ours "$old/state$n" --damaged >"$old/ours$n"
+		devices+=("$old/state$n")
+		n=$((n + 1))
+	done < <("$here/xfslog" cuts "$old/img" "$old/old" "$((cuts < 12 ? cuts : 12))")
+	rm -f "$old/done"
+	old_kernel "$old" "${devices[@]}" <<-END || { flunk 'version 4: nothing was recovered' "$(cat "$old/said" "$old/console")"; return; }
+		n=0
+		for d in /dev/ubd?; do
+			mount -t xfs -o nouuid,noatime \$d mnt && python3 $(printf %q "$here/referee-manifest") --all --damaged mnt >theirs\$n && umount mnt || rm -f theirs\$n
+			n=\$((n + 1))
+		done
+		touch done
+	END
+	for i in $(seq 0 $((n - 1))); do
+		[ -e "$old/theirs$i" ] || { skip "version 4, moment $i" 'the kernel finds the state damaged'; continue; }
+		is "version 4, moment $i" "$(diff "$old/theirs$i" "$old/ours$i" | cut -c -400)" ''
+		version4_states=$((version4_states + 1))
+	done
+	ok 'version 4: enough states are valid' test "$version4_states" -ge $((n / 2))
+}
+
 # attribute NAME INODE OP SPACE NAME VALUE
 attribute() {
 	cp --sparse=always "$tmp/img" "$tmp/copy"
@@ -160,6 +222,7 @@ for i in $(seq 0 "$rounds"); do
 done
 sizes
 attributes
+version4
 echo "# $valid states; of these with something unfinished: $(for k in "${!reached[@]}"; do echo -n "$k ${reached[$k]} "; done)"
 ok 'enough states are valid' test "$valid" -gt "$want"
 done_testing
