@@ -7,6 +7,8 @@ Needs root: the fixtures are filled, and the peers mounted, by the kernel. All o
 own, so whatever ends it, nothing stays mounted and no process stays behind.
 """
 import argparse
+import contextlib
+import ctypes
 import fcntl
 import http.client
 import os
@@ -47,12 +49,40 @@ def arguments():
     return a
 
 
+KEEPER = "SENDENSE_BENCH_KEEPER"
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def keep():
+    """Holds the mount namespace until every process of the measurement is gone, however it ends. Were one of the peers' daemons the last
+    in it, the filesystem on its export would be unmounted as it dies, and wait for its answers for good."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    if os.getppid() != int(os.environ[KEEPER]):
+        sys.exit(1)
+    measuring = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", sys.executable, *sys.argv])
+    signal.signal(signal.SIGTERM, lambda *_: measuring.kill())
+    signal.signal(signal.SIGINT, lambda *_: None)
+    status = measuring.wait()
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+    sys.exit(status if status >= 0 else 1)
+
+
 def enter_namespaces():
-    """The same again, as the first process of its own namespaces."""
+    """The same again, as the first process of a process namespace, in a mount namespace of its own."""
     if os.getpid() == 1:
+        subprocess.run(["mount", "-t", "proc", "proc", "/proc"], check=True)
         return
-    os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc", "--kill-child",
-                          sys.executable, *sys.argv])
+    if KEEPER in os.environ:
+        keep()
+    os.environ[KEEPER] = str(os.getpid())
+    keeper = subprocess.Popen(["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
+    signal.signal(signal.SIGINT, lambda *_: None)
+    status = keeper.wait()
+    sys.exit(status if status >= 0 else 1)
 
 
 def say(text):
