@@ -34,8 +34,8 @@ int open_beneath(const struct repository *r, const char *path, int flags);
 struct repository {
 	int root;             /* O_PATH */
 	char *location;       /* as given, "//", "." and ".." removed: no "/" at its end, "" for "/" */
-	bool ours;            /* its folder belongs to this process: files are read without setting their access times */
 	char *real;           /* where that leads when links are followed; the same form */
+	bool ours;            /* its folder belongs to this process: files are read without setting their access times */
 };
 
 #endif

@@ -14,12 +14,25 @@ const char *listing_name(const struct listing *l, const struct listing_item *it)
 	return (const char *)l->names.data + it->name_off;
 }
 
+/* The first fault that is not of a name before that one. */
+static unsigned fault_place(const struct listing *l, uint32_t name_off)
+{
+	unsigned lo = 0, hi = l->fault_count;
+	while (lo < hi) {
+		unsigned mid = lo + (hi - lo) / 2;
+		if (l->faults[mid].name_off < name_off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 const struct err *listing_error(const struct listing *l, const struct listing_item *it)
 {
-	unsigned i = 0;
-	while (i + 1 < l->fault_count && l->faults[i].name_off != it->name_off)
-		i++;
-	return &l->faults[i].why;
+	unsigned i = fault_place(l, it->name_off);
+	bool found = i < l->fault_count && l->faults[i].name_off == it->name_off;
+	return &l->faults[found ? i : l->fault_count - 1].why;
 }
 
 struct listing *listing_new(struct fs *fs, struct fs_id dir)
@@ -53,7 +66,9 @@ static int mark_broken(struct listing *l, struct listing_item *it, const struct 
 	if (!more)
 		return err_no_memory(e, "worker");
 	l->faults = more;
-	more[l->fault_count++] = (struct listing_fault){.name_off = it->name_off, .why = *why};
+	unsigned i = fault_place(l, it->name_off);
+	memmove(&more[i + 1], &more[i], (l->fault_count++ - i) * sizeof(*more));
+	more[i] = (struct listing_fault){.name_off = it->name_off, .why = *why};
 	return 0;
 }
 

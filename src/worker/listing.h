@@ -46,7 +46,7 @@ struct listing {
 	struct listing_item *items;
 	size_t count, cap;
 	struct buf names;
-	struct listing_fault *faults;    /* of broken entries; beyond LISTING_BROKEN_MAX the last says it for all others */
+	struct listing_fault *faults;    /* of broken entries, by name_off; beyond LISTING_BROKEN_MAX the last says it for all others */
 	unsigned fault_count;
 	uint64_t *keys;                  /* of the entries, while they are sorted by them; owned */
 };
