@@ -1,5 +1,6 @@
-# shellcheck shell=bash disable=SC2154 # here, dump: of the test
-# Disks as crashes leave them, for shell tests: source it behind tap.sh, in a directory of the test's own that has a mount point mnt.
+# shellcheck shell=bash
+# Disks as crashes leave them, for shell tests: source it behind tap.sh. It goes into a directory of its own, with mnt to mount on, and takes
+# all away at the end.
 #
 # QEMU's blklogwrites driver keeps every write and every flush in their order (the format of dm-log-writes); a FUSE export of it is
 # mounted through a loop device. From the image as it was before and this log, crash-states makes the disk of any moment at which the
@@ -8,6 +9,12 @@
 # kernel does not mount.
 crash_seed=${SENDENSE_CRASH_SEED:-1}
 crash_recorder=
+here=$SENDENSE_SRC/tests/fs dump=$SENDENSE_BUILD/tests/fs/fsdump
+PATH=$PATH:/sbin:/usr/sbin
+tmp=$(memory_dir)
+trap 'crash_record_end; mountpoint -q "$tmp/mnt" && umount "$tmp/mnt"; rm -rf "$tmp"' EXIT
+cd "$tmp" || exit 1
+mkdir mnt
 
 # Prints why it cannot be done here, if so.
 crash_cannot() {

@@ -4,12 +4,6 @@
 [ -n "${OWN_MOUNTS:-}" ] || ! unshare -m true 2>/dev/null || OWN_MOUNTS=1 exec unshare -m "$0" "$@"
 . "$SENDENSE_SRC/tests/tap.sh"
 . "$SENDENSE_SRC/tests/fs/crash.sh"
-here=$SENDENSE_SRC/tests/fs dump=$SENDENSE_BUILD/tests/fs/fsdump
-PATH=$PATH:/sbin:/usr/sbin
-tmp=$(memory_dir)
-trap 'crash_record_end; mountpoint -q "$tmp/mnt" && umount "$tmp/mnt"; rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-mkdir mnt
 why=$(crash_cannot mke2fs)
 [ -z "$why" ] || { skip "ext after crashes" "$why"; done_testing; exit; }
 
