@@ -6,6 +6,14 @@ skip() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $1 # SKIP $2"; }
 ok() { local name=$1 out; shift; if out=$("$@" 2>&1); then pass "$name"; else flunk "$name" "exit $?: $*" "$out"; fi; }
 is() { if [ "$2" = "$3" ]; then pass "$1"; else flunk "$1" "got:  $2" "want: $3"; fi; }
 like() { if printf '%s' "$2" | grep -qE -- "$3"; then pass "$1"; else flunk "$1" "got:  $2" "want: /$3/"; fi; }
+# eventually COMMAND…: until it succeeds; a minute is no measure of speed but the end of waiting.
+eventually() {
+	local end=$((SECONDS + 60))
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
 # copy_of_a_moment FROM TO: of a file behind a mount in use. A write meanwhile (anybody's sync starts some) would tear the copy: it
 # counts where the file is the same still.
 copy_of_a_moment() {

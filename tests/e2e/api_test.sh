@@ -134,8 +134,8 @@ api "/restore/$M/download?path=/etc/nope&track=track-0003" >/dev/null
 is "one that cannot begin" "$(api /restore/downloads/track-0003 | jq -c '[.state, (.error | length > 10)]')" '["failed",true]'
 curl -s --limit-rate 20M --max-time 60 -o "$T/slow" -H "Authorization: Bearer $TOKEN" "$URL/restore/$M/download?path=/home/ben/sparse.img&track=track-0004" &
 slow=$!
-for _ in $(seq 200); do [ "$(api /restore/downloads/track-0004 | jq -r .state)" = running ] && break; sleep 0.05; done
-is "it runs" "$(api /restore/downloads/track-0004 | jq -r .state)" running
+runs() { [ "$(api /restore/downloads/track-0004 | jq -r .state)" = running ]; }
+ok "it runs" eventually runs
 api /restore/downloads/track-0004 -X DELETE >/dev/null
 wait $slow; is "cancelled, the transfer breaks off" $? 18
 expect "an id that is none" 400 INVALID_ARGUMENT "$D&track=a/b"
@@ -192,8 +192,8 @@ kill -9 "$(ps -o pid=,comm= --ppid "$HUB" | awk '$2 ~ /sendense-worker/ {print $
 is "a killed worker is replaced" "$(api "/restore/$M/files?path=/home" | jq .total_count)" 2
 for m in "$M" "$M0" "$W" "$W1"; do api "/restore/$m" -X DELETE >/dev/null; done
 is "unmounted" "$(api /restore/mounts | jq .count)" 0
-sleep 0.3
-is "no worker is left" "$(workers)" 0
+no_workers() { [ "$(workers)" = 0 ]; }
+ok "no worker is left" eventually no_workers
 expect "an unmounted mount is gone" 404 MOUNT_NOT_FOUND "/restore/$M/files?path=/"
 expect "… twice" 404 MOUNT_NOT_FOUND "/restore/$M" -X DELETE
 is "a repository in use stays" "$(api "/repositories/$R" -X DELETE >/dev/null; status)" 409

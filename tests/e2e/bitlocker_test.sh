@@ -8,8 +8,8 @@ done
 IMG=$SENDENSE_SRC/tests/volume/bitlocker_img.py
 cd "${T:?}" || exit 1
 
-SECRET='battery staple 7391'
-RECOVERY=$(python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import bitlocker_img; print(bitlocker_img.recovery_key("e2e"))' "$SENDENSE_SRC/tests/volume")
+SECRET="battery staple $(nonce)"
+RECOVERY=$(python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import bitlocker_img; print(bitlocker_img.recovery_key(sys.argv[2]))' "$SENDENSE_SRC/tests/volume" "$(nonce)")
 printf '%s\n' "$SECRET" >pw
 echo 'wrong 5520' >bad
 printf '%s\n' "$RECOVERY" >recovery
@@ -85,7 +85,7 @@ again --key-file key.bek
 again --passphrase-file pw
 
 # A recovery key without its dashes is looked for too. What is wrong stood in curl's arguments.
-for secret in 'battery staple' "$RECOVERY" "$(cat digits)" "$(base64 -w0 key.bek | cut -c60-120)"; do printf '%s\n' "$secret"; done >patterns
+for secret in "$SECRET" "$RECOVERY" "$(cat digits)" "$(base64 -w0 key.bek | cut -c60-120)"; do printf '%s\n' "$secret"; done >patterns
 ok 'no secret in the log' bash -c '! grep -qFf patterns -e "wrong 5520" hub.log'
 ok 'no secret in the catalog' bash -c '! grep -rqFf patterns hub/'
 kill $SAMPLER; wait $SAMPLER 2>/dev/null

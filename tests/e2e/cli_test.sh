@@ -140,11 +140,11 @@ for state in busy stopped; do
 	$I tar "$A" / >"$T/pipe.$state" & CMD=$!
 	exec 9<"$T/pipe.$state"
 	W=
-	for _ in $(seq 300); do W=$(pgrep -P $CMD sendense-worker) && [ -n "$(head -c 1 <&9)" ] && break; sleep 0.1; done
+	is_busy() { W=$(pgrep -P $CMD sendense-worker) && [ -n "$(head -c 1 <&9)" ]; }
+	eventually is_busy
 	[ $state = busy ] || kill -STOP "$W"
 	kill -9 $CMD; wait $CMD 2>/dev/null
-	for _ in $(seq 300); do kill -0 "$W" 2>/dev/null || break; sleep 0.1; done
-	ok "a command is killed, its worker was $state" bash -c "[ -n '$W' ] && ! kill -0 '$W' 2>/dev/null"
+	ok "a command is killed, its worker was $state" eventually gone "${W:?}"
 	exec 9<&-
 done
 

@@ -110,9 +110,10 @@ for at in one/0 three/0 mono/1 four/1; do
 	ok "$id: a large file" cmp <(api "/restore/$M/download?path=/random.bin") tree/random.bin
 	api "/restore/$M" -X DELETE >/dev/null
 done
+helper() { pgrep -P "$HUB" -f sendense-imagehelper; }
 M=$(mount one)
 api "/restore/$M/download?path=/random.bin" >/dev/null
-HELPER=$(pgrep -P "$HUB" -f sendense-imagehelper)
+HELPER=$(helper)
 QEMU=$(pgrep -P "$HELPER")
 is 'a mount has one helper and one qemu-nbd' "$(echo "$HELPER $QEMU" | wc -w)" 2
 walls() { grep -E "^$1:" "/proc/$QEMU/status" | tr -s '\t ' ' ' | cut -d' ' -f2; }
@@ -134,9 +135,9 @@ P
 )" refused
 is 'qemu-nbd: its arguments name no file of the repository' "$(tr '\0' '\n' <"/proc/$QEMU/cmdline" | grep -c "$T")" 0
 kill -9 "$QEMU"
-for _ in $(seq 50); do kill -0 "$HELPER" 2>/dev/null || break; sleep 0.1; done
-is 'qemu-nbd killed: the mount goes on with another' "$(api "/restore/$M/download?path=/hello.txt")" hello
-QEMU2=$(pgrep -P "$(pgrep -P "$HUB" -f sendense-imagehelper)")
+eventually gone "$HELPER"
+ok 'qemu-nbd killed: the mount goes on with another' eventually downloads "$M" /hello.txt hello
+QEMU2=$(pgrep -P "$(helper)")
 ok 'it is another' [ "$QEMU2" != "$QEMU" ]
 # Killed in the middle of a download: that one fails, and is not taken for whole.
 (curl -s --max-time 60 --limit-rate 300k -H "Authorization: Bearer $TOKEN" "$URL/restore/$M/download?path=/random.bin" >part; echo $? >rc) &
@@ -144,16 +145,16 @@ C=$!
 sleep 1; kill -9 "$QEMU2"; wait $C
 ok 'a download under way fails or is whole' sh -c '[ "$(cat rc)" != 0 ] || cmp part tree/random.bin'
 # Killed, and the hub has not heard of it when the worker has.
-for _ in $(seq 30); do [ "$(api "/restore/$M/download?path=/hello.txt")" = hello ] && break; sleep 1; done
-HELPER4=$(pgrep -P "$HUB" -f sendense-imagehelper)
+eventually downloads "$M" /hello.txt hello
+HELPER4=$(helper)
 kill -STOP "$HELPER4"; kill -9 "$(pgrep -P "$HELPER4")"
 is 'an archive that cannot begin: whose fault it was' \
 	"$(curl -s --max-time 60 -w ' %{http_code}' -H "Authorization: Bearer $TOKEN" "$URL/restore/$M/download-directory?format=zip&path=/usr" |
 		sed 's/.*"code":"\([A-Z_]*\)".*} /\1 /')" 'WORKER_DIED 502'
 kill -CONT "$HELPER4"
 # With many requests at once: the others are broken off with the one that finds out, but nobody cancelled them.
-for _ in $(seq 30); do [ "$(api "/restore/$M/download?path=/hello.txt")" = hello ] && break; sleep 1; done
-HELPER5=$(pgrep -P "$HUB" -f sendense-imagehelper); QEMU5=$(pgrep -P "$HELPER5")
+eventually downloads "$M" /hello.txt hello
+HELPER5=$(helper); QEMU5=$(pgrep -P "$HELPER5")
 kill -STOP "$QEMU5" "$HELPER5"
 ASKED=()
 for i in $(seq 8); do
@@ -164,27 +165,22 @@ sleep 0.5; kill -9 "$QEMU5"; wait "${ASKED[@]}"
 is 'eight searches, and qemu-nbd killed' "$(jq -r .code many.? | grep -v '^cut$' | sort -u)" WORKER_DIED
 kill -CONT "$HELPER5"
 # One that hangs. (A worker that ended several times in a row is not started again for some seconds.)
-for _ in $(seq 30); do [ "$(api "/restore/$M/download?path=/hello.txt")" = hello ] && break; sleep 1; done
-is 'again' "$(api "/restore/$M/download?path=/hello.txt")" hello
-QEMU3=$(pgrep -P "$(pgrep -P "$HUB" -f sendense-imagehelper)")
+ok 'again' eventually downloads "$M" /hello.txt hello
+QEMU3=$(pgrep -P "$(helper)")
 kill -STOP "$QEMU3"
 start=$SECONDS
 curl -s --max-time 100 -o body -w '%{http_code}' -H "Authorization: Bearer $TOKEN" "$URL/restore/$M/download?path=/random.bin" >status.txt
 ok 'qemu-nbd stopped: the request ends in time' [ $((SECONDS - start)) -lt 90 ]
 ok 'and does not look whole' sh -c '! cmp -s body tree/random.bin'
-for _ in $(seq 30); do [ "$(api "/restore/$M/download?path=/hello.txt")" = hello ] && break; sleep 1; done
-is 'the mount goes on with another' "$(api "/restore/$M/download?path=/hello.txt")" hello
+ok 'the mount goes on with another' eventually downloads "$M" /hello.txt hello
 kill -CONT "$QEMU3" 2>/dev/null
 api "/restore/$M" -X DELETE >/dev/null
-for _ in $(seq 50); do [ -z "$(pgrep -P "$HUB" -f sendense-imagehelper)" ] && break; sleep 0.1; done
-is 'unmounted: no helper is left' "$(pgrep -P "$HUB" -f sendense-imagehelper)" ''
+ok 'unmounted: no helper is left' eventually none helper
 M=$(mount three); api "/restore/$M/files?path=/" >/dev/null
-HELPER=$(pgrep -P "$HUB" -f sendense-imagehelper); QEMU=$(pgrep -P "$HELPER")
+HELPER=$(helper); QEMU=$(pgrep -P "$HELPER")
 kill -9 "$HUB"; wait "$HUB" 2>/dev/null; HUB=
-gone() { ! kill -0 "$1" 2>/dev/null || grep -qs 'State:.Z' "/proc/$1/status"; }
-for _ in $(seq 50); do gone "$HELPER" && gone "$QEMU" && break; sleep 0.1; done
-ok 'the hub killed: helper and qemu-nbd are gone' gone "$HELPER"
-ok 'qemu-nbd, too' gone "$QEMU"
+ok 'the hub killed: the helper is gone' eventually gone "${HELPER:?}"
+ok 'qemu-nbd, too' eventually gone "${QEMU:?}"
 is 'nothing is left in the temporary folder of the hub' "$(ls tmp)" ''
 
 # --- without QEMU

@@ -57,6 +57,13 @@ add_repository() {
 mount() {
 	api /restore/mount -d "{\"backup_id\":\"$1\",\"disk_index\":${2:-0}}" | jq -r .mount_id
 }
+# downloads MOUNT PATH WANT: whether that is what comes.
+downloads() { [ "$(api "/restore/$1/download?path=$2")" = "$3" ]; }
+# gone PID: it has ended, whoever is to reap it.
+gone() { ! kill -0 "$1" 2>/dev/null || grep -qs 'State:.Z' "/proc/$1/status"; }
+none() { [ -z "$("$@")" ]; }
+# Of this run alone: what is searched for everywhere must not be there because of another test.
+nonce() { od -An -N8 -tx8 /dev/urandom | tr -d ' '; }
 # Live workers of this hub (a zombie that nobody has reaped yet is none).
 workers() {
 	ps -o pid=,stat=,comm= --ppid "$HUB" 2>/dev/null | awk '$3 ~ /sendense-worker/ && $2 !~ /Z/' | wc -l

@@ -9,8 +9,8 @@ ENC=$SENDENSE_BUILD/tests/encryptsectors
 [ -x "$ENC" ] || ENC=$SENDENSE_BUILD/tests/volume/encryptsectors
 cd "${T:?}" || exit 1
 
-# Of this run alone, and on no command line of this test: all that run meanwhile, other tests too, are looked at for it.
-SECRET="correct horse $(od -An -N8 -tx8 /dev/urandom | tr -d ' ')"
+# On no command line of this test: all that run meanwhile are looked at for it.
+SECRET="correct horse $(nonce)"
 printf '%s\n' "$SECRET" >pw
 printf '%s' "$SECRET" >pw.raw
 echo 'wrong 5520' >bad
@@ -100,7 +100,7 @@ is 'its files, in the default volume' "$(api "/restore/$MOUNT/files?path=/" | jq
 ok 'a download' cmp -s tree/random.bin <(api "/restore/$MOUNT/download?path=/random.bin")
 expect 'the inside is not locked' 400 INVALID_ARGUMENT "/restore/$MOUNT/unlock" -d '{"volume":2,"passphrase":"x"}'
 W=$(ps -o pid=,comm= --ppid "$HUB" | awk '$2 ~ /sendense-worker/ {print $1; exit}')
-kill -9 "$W"; sleep 0.5
+kill -9 "$W"; eventually gone "$W"
 expect 'locked again after its worker ended' 422 VOLUME_LOCKED "/restore/$MOUNT/files?volume=2&path=/"
 is 'it says to unlock it again' "$(jq -r .error "$T/body" | grep -c 'unlock it, again')" 1
 export SENDENSE_DATA_DIR=$T/hub

@@ -61,7 +61,7 @@ whole() { api /restore/mount -d "{\"backup_id\":\"$1\",\"disks\":\"all\"}"; }
 file() { api "/restore/$1/download?path=$3&volume=$2"; }
 ids() { api "/backups/$1/disks" | jq -c '[.disks[].id]'; }
 volumes() { api "/restore/$1" | jq -c '[.volumes[]|[.volume,.disk_index,.name // .label,.supported]]'; }
-idle() { for _ in $(seq 100); do [ "$(workers)" = 0 ] && return; sleep 0.1; done; return 1; }
+no_workers() { [ "$(workers)" = 0 ]; }
 
 # --- a volume group over two disks ---
 whole vg-full >m; VG=$(jq -r .mount_id m)
@@ -191,8 +191,8 @@ is "eight who ask for the same get the same" "$(jq -r .mount_id once.* | sort -u
 VG=$(jq -r .mount_id once.1)
 
 # --- the worker's life ---
-kill -9 "$(ps -o pid=,comm= --ppid "$HUB" | awk '/sendense-worker/ {print $1}' | head -1)"
-sleep 0.5
+W=$(ps -o pid=,comm= --ppid "$HUB" | awk '/sendense-worker/ {print $1}' | head -1)
+kill -9 "$W"; eventually gone "$W"
 is "after the death of a worker" "$(file "$VG" 4 /name)$(file "$MIXED" 3 /name)" narrowdata
 hub_stop; hub_start
 is "after a restart: nothing runs" "$(workers)" 0
@@ -203,20 +203,20 @@ kill -9 "$HUB"; wait "$HUB" 2>/dev/null
 printf 'worker_idle_seconds = 1\ncleanup_interval_seconds = 1\n' >hub.conf
 hub_start --config hub.conf
 is "after the hub was killed" "$(volumes "$MIXED")" "$WANT"
-ok "an idle worker sleeps" idle
+ok "an idle worker sleeps" eventually no_workers
 is "and wakes" "$(file "$MIXED" 3 /name)" data
 
 # What was missing stays so, what was there must be: or the numbers would mean other volumes.
-ok "asleep again" idle
+ok "asleep again" eventually no_workers
 cp kept.mirror repo/mirror/disk-1/mirror.qcow2
 is "a disk that came back is missing from its old mount" "$(api "/restore/$MIRROR" | jq -c '[[.disks[].status],[.volumes[]|.volume]]')" '[["open","missing"],[1,2,3]]'
 mv repo/mixed/disk-0/mixed.qcow2 kept.mixed
-ok "asleep once more" idle
+ok "asleep once more" eventually no_workers
 expect "a disk that went away since" 422 IMAGE_LAYER_MISSING "/restore/$MIXED/files?path=/&volume=3"
 like "it says which" "$(jq -r .error body)" 'disk 0: .*mixed/disk-0/mixed.qcow2'
 mv kept.mixed repo/mixed/disk-0/mixed.qcow2
-for _ in $(seq 60); do [ "$(file "$MIXED" 3 /name)" = data ] && break; sleep 0.2; done
-is "and back again" "$(file "$MIXED" 3 /name)" data
+is_back() { [ "$(file "$MIXED" 3 /name)" = data ]; }
+ok "and back again" eventually is_back
 api "/restore/$MIRROR" -X DELETE >/dev/null
 is "mounted anew it is there" "$(whole mirror | jq -c '[[.disks[].status],.warnings]')" '[["open","open"],[]]'
 hub_stop
@@ -227,8 +227,8 @@ hub_start --config hub.conf
 for m in $(api /restore/mounts | jq -r '.mounts[].mount_id'); do api "/restore/$m" -X DELETE >/dev/null; done
 MIXED=$(whole mixed | jq -r .mount_id)
 is "mounted for two seconds" "$(api /restore/resources | jq .active_mounts)" 1
-for _ in $(seq 100); do [ "$(api /restore/resources | jq .active_mounts)" = 0 ] && break; sleep 0.2; done
-is "it expires" "$(api /restore/resources | jq .active_mounts)" 0
+no_mounts() { [ "$(api /restore/resources | jq .active_mounts)" = 0 ]; }
+ok "it expires" eventually no_mounts
 expect "an expired one" 404 MOUNT_NOT_FOUND "/restore/$MIXED"
 AGAIN=$(jq -c '.details|{backup_id,disks,reuse:true}' body)
 is "says what to mount again" "$(jq -c .disks <<<"$AGAIN")" "$(ids mixed)"

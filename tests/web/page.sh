@@ -34,7 +34,8 @@ if command -v openssl >/dev/null; then
 		--web-dir "$web/dist" 2>"$T/hub2.log" &
 	HUB2=$!
 	trap 'kill $HUB2 2>/dev/null; cleanup' EXIT
-	for _ in $(seq 300); do TLS_URL=$(cat "$T/hub2/hub.url" 2>/dev/null) && [ -n "$TLS_URL" ] && break; sleep 0.1; done
+	listens() { TLS_URL=$(cat "$T/hub2/hub.url" 2>/dev/null) && [ -n "$TLS_URL" ]; }
+	eventually listens
 	TLS_TOKEN=$(cat "$T/hub2/admin.token")
 	export TLS_URL TLS_TOKEN
 	R=$(curl -sk -H "Authorization: Bearer $TLS_TOKEN" "$TLS_URL/api/v1/repositories" -d "{\"name\":\"demo\",\"location\":\"$T/repo\"}" | jq -r .id)
