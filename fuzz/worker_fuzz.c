@@ -396,10 +396,9 @@ int __wrap_jobs_submit(struct worker *w, struct job *j, struct err *e)
 	return 0;
 }
 
-int __wrap_sandbox_enter(bool sockets, bool with_parent, uint32_t *ret_layers, struct err *e)
+int __wrap_sandbox_enter(bool sockets, uint32_t *ret_layers, struct err *e)
 {
 	(void)sockets;
-	(void)with_parent;
 	(void)e;
 	*ret_layers = 0;
 	return 0;

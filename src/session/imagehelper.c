@@ -77,7 +77,8 @@ static int spawn(const char *program, const char *const *what, const struct chil
 		{-1, 0}, {-1, 1}, {c->log, 2}, {c->listener, IMAGEHELPER_LISTEN_FD}, {c->control, IMAGEHELPER_CONTROL_FD}};
 	for (unsigned i = 0; i < c->count; i++)
 		fds[FIXED_FDS + i] = (struct spawn_fd){files[i], IMAGEHELPER_FILE_FD + (int)i};
-	return session_run(program, argv, NULL, fds, FIXED_FDS + c->count, ret);
+	struct spawn_program p = {.path = program, .argv = argv, .fds = fds, .fd_count = FIXED_FDS + c->count};
+	return session_run(&p, pump_is_callers(), ret);
 }
 
 /* The files again, at high numbers; closed by close_all. */

@@ -89,9 +89,19 @@ struct spawn_fd {
 	int fd, as;
 };
 
-/* Starts a program with these descriptors, in this order, clean signals and a process group of its own. envp NULL: an empty one. errno
- * value. */
-int session_run(const char *program, char *const argv[], char *const envp[], const struct spawn_fd *fds, unsigned count, pid_t *ret);
+struct spawn_program {
+	const char *path;
+	char *const *argv, *const *envp; /* envp NULL: an empty one */
+	const struct spawn_fd *fds;      /* in this order */
+	unsigned fd_count;
+};
+
+/* Starts it with these descriptors, clean signals and a process group of its own. Where it asks for that, it is killed when this process
+ * ends; one_thread: when the calling thread does, as in session_options. errno value. */
+int session_run(const struct spawn_program *p, bool one_thread, pid_t *ret);
+
+/* Starts a detached thread that takes no signals. errno value. */
+int session_thread(void *(*start)(void *), void *arg);
 
 /* Whether somebody else sends that signal: what a process does to itself, or its sandbox to it, shows as another one or a status. */
 bool session_signal_from_outside(int number);

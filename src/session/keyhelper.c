@@ -19,7 +19,8 @@ static int run(const char *program, int sock, int header_fd, pid_t *ret_pid)
 {
 	char *const argv[] = {(char *)(uintptr_t)"sendense-keyhelper", NULL};
 	const struct spawn_fd fds[] = {{sock, KEYHELPER_SOCKET_FD}, {-1, 1}, {-1, 2}, {header_fd, KEYHELPER_HEADER_FD}};
-	return session_run(program, argv, NULL, fds, sizeof(fds) / sizeof(fds[0]), ret_pid);
+	struct spawn_program p = {.path = program, .argv = argv, .fds = fds, .fd_count = sizeof(fds) / sizeof(fds[0])};
+	return session_run(&p, pump_is_callers(), ret_pid);
 }
 
 static int broken(struct err *e)

@@ -190,17 +190,8 @@ static void *pump_main(void *arg)
 
 static int start_thread(struct err *e)
 {
-	/* Signals are for the program's own threads. */
-	sigset_t all, old;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_t thread;
-	int r = pthread_create(&thread, NULL, pump_main, NULL);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r != 0)
-		return err_set_errno(e, ERR_NO_MEMORY, r, "session", "cannot start the session thread");
-	(void)pthread_detach(thread);
-	return 0;
+	int r = session_thread(pump_main, NULL);
+	return r == 0 ? 0 : err_set_errno(e, ERR_NO_MEMORY, r, "session", "cannot start the session thread");
 }
 
 static int start_locked(bool callers, struct err *e)

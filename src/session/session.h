@@ -35,8 +35,8 @@ struct session_options {
 	unsigned key_timeout_ms;         /* for the key helper, of session_unlock; 0: 60,000 */
 	unsigned stall_timeout_ms;       /* a stream that gives no byte and no sign of progress; 0: 60,000 */
 	bool one_thread;                 /* the program is one thread that asks one thing at a time: none is started on either side, whoever
-	                                  * waits does the pump's work, and the worker ends with this thread. For all sessions of a process
-	                                  * or for none; not with stream_on_ready() */
+	                                  * waits does the pump's work, and the worker ends with this thread instead of with the process. For
+	                                  * all sessions of a process or for none; not with stream_on_ready() */
 	bool no_sandbox;                 /* sanitizer builds only: the worker refuses it elsewhere */
 };
 

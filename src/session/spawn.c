@@ -74,7 +74,7 @@ static int set_attributes(posix_spawnattr_t *attr)
 	return r;
 }
 
-int session_run(const char *program, char *const argv[], char *const envp[], const struct spawn_fd *fds, unsigned count, pid_t *ret)
+static int spawn(const struct spawn_program *p, pid_t *ret)
 {
 	static char *const empty_env[] = {NULL};
 	posix_spawn_file_actions_t fa;
@@ -84,14 +84,83 @@ int session_run(const char *program, char *const argv[], char *const envp[], con
 		return r;
 	r = posix_spawnattr_init(&attr);
 	if (r == 0) {
-		r = fill_actions(&fa, fds, count);
+		r = fill_actions(&fa, p->fds, p->fd_count);
 		if (r == 0)
 			r = set_attributes(&attr);
 		if (r == 0)
-			r = posix_spawn(ret, program, &fa, &attr, argv, envp ? envp : empty_env);
+			r = posix_spawn(ret, p->path, &fa, &attr, p->argv, p->envp ? p->envp : empty_env);
 		(void)posix_spawnattr_destroy(&attr);
 	}
 	(void)posix_spawn_file_actions_destroy(&fa);
+	return r;
+}
+
+/* --- the thread that starts them ------------------------------------------------------------------ */
+
+/* What is started asks the kernel to end it when its parent ends, and the kernel takes the thread that started it for that. Those that
+ * serve requests come and go, so one thread starts all, which ends with the process alone. */
+struct order {
+	const struct spawn_program *program;
+	pid_t pid;
+	int result;
+	bool done;
+	struct order *next;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t given, done;
+	struct order *first, **last;
+	bool running;
+} starter = {.lock = PTHREAD_MUTEX_INITIALIZER, .given = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+
+static void *starter_main(void *arg)
+{
+	(void)arg;
+	(void)pthread_mutex_lock(&starter.lock);
+	for (;;) {
+		while (!starter.first)
+			(void)pthread_cond_wait(&starter.given, &starter.lock);
+		struct order *o = starter.first;
+		starter.first = o->next;
+		(void)pthread_mutex_unlock(&starter.lock);
+		o->result = spawn(o->program, &o->pid);
+		(void)pthread_mutex_lock(&starter.lock);
+		o->done = true;
+		(void)pthread_cond_broadcast(&starter.done);
+	}
+	return NULL;
+}
+
+static int order(struct order *o)
+{
+	int r = 0;
+	(void)pthread_mutex_lock(&starter.lock);
+	if (!starter.running)
+		r = session_thread(starter_main, NULL);
+	starter.running = r == 0;
+	if (r == 0) {
+		if (!starter.first)
+			starter.last = &starter.first;
+		*starter.last = o;
+		starter.last = &o->next;
+		(void)pthread_cond_signal(&starter.given);
+		while (!o->done)
+			(void)pthread_cond_wait(&starter.done, &starter.lock);
+		r = o->result;
+	}
+	(void)pthread_mutex_unlock(&starter.lock);
+	return r;
+}
+
+int session_run(const struct spawn_program *p, bool one_thread, pid_t *ret)
+{
+	if (one_thread)
+		return spawn(p, ret);
+	struct order o = {.program = p};
+	int r = order(&o);
+	if (r == 0)
+		*ret = o.pid;
 	return r;
 }
 
@@ -109,18 +178,33 @@ static void push_away(pid_t pid)
 		(void)sched_setaffinity(pid, sizeof(all), &all);
 }
 
-static int run(const char *path, int sock, int log_fd, pid_t *ret_pid)
+static int run(const struct session_options *opt, const char *path, int sock, pid_t *ret_pid)
 {
 	char *const argv[] = {(char *)(uintptr_t)"sendense-worker", NULL};
 	struct spawn_fd fds[4] = {{-1, 0}, {-1, 1}};
 	unsigned n = 2;
 	/* Without a log it writes where the hub does. The log goes first: its number may be the control's. */
-	if (log_fd >= 0)
-		fds[n++] = (struct spawn_fd){log_fd, 2};
+	if (opt->log_fd >= 0)
+		fds[n++] = (struct spawn_fd){opt->log_fd, 2};
 	fds[n++] = (struct spawn_fd){sock, WIRE_CONTROL_FD};
-	int r = session_run(path, argv, SANITIZED ? environ : NULL, fds, n, ret_pid);
+	struct spawn_program p = {.path = path, .argv = argv, .envp = SANITIZED ? environ : NULL, .fds = fds, .fd_count = n};
+	int r = session_run(&p, opt->one_thread, ret_pid);
 	if (r == 0)
 		push_away(*ret_pid);
+	return r;
+}
+
+int session_thread(void *(*start)(void *), void *arg)
+{
+	/* Signals are for the program's own threads. */
+	sigset_t all, old;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_t thread;
+	int r = pthread_create(&thread, NULL, start, arg);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r == 0)
+		(void)pthread_detach(thread);
 	return r;
 }
 
@@ -151,13 +235,11 @@ static int watch_by_thread(pid_t pid)
 	if (!w || its < 0)
 		return -1;
 	*w = (struct end_watch){.pid = pid, .fd = its};
-	pthread_t thread;
-	int r = pthread_create(&thread, NULL, await_end, w);
+	int r = session_thread(await_end, w);
 	if (r != 0) {
 		errno = r;
 		return -1;
 	}
-	(void)pthread_detach(thread);
 	(void)STEAL(w);
 	(void)fd_steal(&its);
 	return fd_steal(&fd);
@@ -194,7 +276,7 @@ int session_spawn(const struct session_options *opt, const char *path, int *ret_
 	if (setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
 		return err_set_errno(e, ERR_WORKER_START, errno, "session", "cannot prepare a worker's socket");
 	pid_t pid;
-	int r = run(path, theirs, opt->log_fd, &pid);
+	int r = run(opt, path, theirs, &pid);
 	if (r != 0)
 		return err_set_errno(e, ERR_WORKER_START, r, "session", "cannot start the worker program");
 	int pidfd = session_pidfd(pid);

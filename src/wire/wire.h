@@ -70,8 +70,7 @@ enum wire_direction {
 /* What HELLO asks for. */
 enum wire_hello {
 	WIRE_HELLO_NO_SANDBOX = 1 << 0,  /* sanitizer builds only */
-	WIRE_HELLO_ONE_THREAD = 1 << 1,  /* requests are served where they are received, one after the other; none is cancelled; the
-	                                  * worker ends with the thread that started it */
+	WIRE_HELLO_ONE_THREAD = 1 << 1,  /* requests are served where they are received, one after the other; none is cancelled */
 };
 
 /* X(name, number, direction, phases of the worker, payload at most, descriptors at least, at most) */

@@ -140,7 +140,7 @@ int sandbox_end_with_parent(struct err *e)
 	return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot be told of the parent's end");
 }
 
-int sandbox_enter(bool sockets, bool with_parent, uint32_t *ret_layers, struct err *e)
+int sandbox_enter(bool sockets, uint32_t *ret_layers, struct err *e)
 {
 	uint32_t layers = 0;
 	if (close_range(WIRE_CONTROL_FD + 1, ~0U, 0) < 0)
@@ -158,7 +158,7 @@ int sandbox_enter(bool sockets, bool with_parent, uint32_t *ret_layers, struct e
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set_errno(e, ERR_SANDBOX, errno, "sandbox", "cannot set no_new_privs");
 	/* Not before the user was dropped: the kernel forgets it then. */
-	r = with_parent ? sandbox_end_with_parent(e) : 0;
+	r = sandbox_end_with_parent(e);
 	if (r == 0)
 		r = enter_landlock(&layers, e);
 	if (r == 0)

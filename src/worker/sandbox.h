@@ -23,11 +23,11 @@ enum sandbox_layers {
 	SANDBOX_EMPTY_ROOT = 1 << 4,
 };
 
-/* Enters. sockets: talking over connected sockets that arrive is allowed, too (a worker that reads an image over one). with_parent:
- * sandbox_end_with_parent() on the way. seccomp is never optional; Landlock and namespaces are left out where the kernel has none, and
- * the answer says what holds. ERR_SANDBOX where a layer that exists cannot be had. */
-int sandbox_enter(bool sockets, bool with_parent, uint32_t *ret_layers, struct err *e);
-/* The process is killed when the thread that started it ends. */
+/* Enters, sandbox_end_with_parent() on the way. sockets: talking over connected sockets that arrive is allowed, too (a worker that reads an
+ * image over one). seccomp is never optional; Landlock and namespaces are left out where the kernel has none, and the answer says what
+ * holds. ERR_SANDBOX where a layer that exists cannot be had. */
+int sandbox_enter(bool sockets, uint32_t *ret_layers, struct err *e);
+/* The process is killed when the thread that started it ends: whatever it does, for whoever has taken it over cannot take that back. */
 int sandbox_end_with_parent(struct err *e);
 
 /* Tries to open a path and to make a socket. ERR_SANDBOX if either works. */

@@ -53,10 +53,10 @@ static int greet(struct worker *w, uint8_t *buf, struct err *e)
 		return r;
 	r = check_hello(w, &f, e);
 	uint32_t layers = 0;
-	if (r == 0 && w->no_sandbox && w->one_thread)
+	if (r == 0 && w->no_sandbox)
 		r = sandbox_end_with_parent(e);
 	if (r == 0 && !w->no_sandbox)
-		r = sandbox_enter(w->source != NULL, w->one_thread, &layers, e);
+		r = sandbox_enter(w->source != NULL, &layers, e);
 	if (r == 0 && !w->no_sandbox)
 		r = sandbox_self_test(e);
 

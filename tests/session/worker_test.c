@@ -455,6 +455,37 @@ static int group_teardown(void **state)
 }
 
 /* A start may move the worker away from this thread's processor; afterwards it may run where this process may. */
+struct starting {
+	struct session *session;
+	pid_t thread;
+};
+
+static void *start_one(void *arg)
+{
+	struct starting *s = arg;
+	s->thread = gettid();
+	start(&s->session);
+	return NULL;
+}
+
+/* The kernel ends a worker with the thread that started it, which is none of those that come and go. */
+static void test_the_thread_that_asked_ends(void **state)
+{
+	(void)state;
+	struct starting s;
+	struct err e = ERR_INIT;
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, start_one, &s), 0);
+	(void)pthread_join(thread, NULL);
+	char task[64];
+	(void)snprintf(task, sizeof(task), "/proc/self/task/%d", (int)s.thread);
+	while (access(task, F_OK) == 0)
+		(void)sched_yield();
+	struct wire_layer layer;
+	assert_ok(add(s.session, "base.qcow2", &layer, &e), &e);
+	session_close(s.session);
+}
+
 static void test_processors(void **state)
 {
 	(void)state;
@@ -478,7 +509,7 @@ int main(void)
 		cmocka_unit_test(test_stat_and_errors), cmocka_unit_test(test_list_pages),
 		cmocka_unit_test(test_archive_manifest_search_measure), cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_many_at_once),   cmocka_unit_test(test_close_during_streams),
-		cmocka_unit_test(test_processors),
+		cmocka_unit_test(test_processors),     cmocka_unit_test(test_the_thread_that_asked_ends),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -230,7 +230,7 @@ static int in_sandbox(const struct deed *d, bool as_nobody)
 	if (as_nobody && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
 		return NO_SANDBOX;
 	struct err e = ERR_INIT;
-	if (sandbox_enter(false, false, &layers, &e) < 0)
+	if (sandbox_enter(false, &layers, &e) < 0)
 		return NO_SANDBOX;
 	return d->run();
 }
@@ -292,7 +292,7 @@ static void check_status(bool as_nobody)
 			_exit(1);
 		if (as_nobody && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
 			_exit(1);
-		if (sandbox_enter(false, false, &layers, &e) == 0 && write(GIVEN_FD, "x", 1) == 1)
+		if (sandbox_enter(false, &layers, &e) == 0 && write(GIVEN_FD, "x", 1) == 1)
 			(void)!read(GIVEN_FD, &c, 1);
 		_exit(0);
 	}
