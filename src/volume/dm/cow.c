@@ -130,7 +130,7 @@ static uint64_t locate(const struct cow *c, uint64_t off, uint64_t len, struct b
 		*ret_off = c->list[i].new * c->chunk + within;
 		return min_u64(len, n * c->chunk - within);
 	}
-	if (i < c->count && c->list[i].old - chunk <= len / c->chunk)
+	if (i < c->count && c->list[i].old - chunk <= (len + within) / c->chunk)
 		len = min_u64(len, (c->list[i].old - chunk) * c->chunk - within);
 	*ret_blk = NULL;
 	if (off < c->origin->size) {
