@@ -8,7 +8,8 @@
  *	     an ISO 9660 or UDF filesystem, where an entry begins within its descriptors: a hybrid image.
  *	an MBR with entries                  is a table, with the same exceptions, and:
  *	     where the sector is the boot sector of a FAT, NTFS, exFAT, ReFS or BitLocker volume as well, only
- *	     a partition that holds something known makes it a table.
+ *	     a partition that holds something known makes it a table;
+ *	     the same (for a GPT, too) where a RAID superblock lies in front of all partitions: mdadm leaves an older table.
  *	anything known to the probes         fills the disk.
  *	a GPT without its protective MBR     is one, with a warning.
  */
@@ -88,11 +89,12 @@ static int content_wins(struct whole *w, struct err *e)
 	}
 	if (r == 0)
 		return 0;
-	if (strcmp(c.type, "linux_raid_member") == 0)
-		return at > w->blk->size / 2 && !covered(t, at);
+	bool array = strcmp(c.type, "linux_raid_member") == 0;
+	if (array && (at > w->blk->size / 2 || covered(t, at)))
+		return !covered(t, at);
 	if (is_one_of(c.type, hybrid))
 		return t->at_start;
-	if (!is_one_of(c.type, boot_sector) || strcmp(t->kind, "gpt") == 0)
+	if (!array && (!is_one_of(c.type, boot_sector) || strcmp(t->kind, "gpt") == 0))
 		return 0;
 	r = holds_known(w, t, e);
 	return r < 0 ? r : r == 0;

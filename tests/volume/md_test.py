@@ -235,6 +235,22 @@ class Md(volimg.VolumeCase):
         self.assertRegex(out, r"(?m)^ +1 +disk +linux_raid_member")
         self.assertRegex(out, r"(?m)^ +2 +md +ext2 .*\bdata\b")
 
+    def test_array_of_disks_with_an_older_table(self):
+        """mdadm leaves the first sector as it is; a partition that holds something is another matter."""
+        content = volimg.rnd(8 * CHUNK, 12)
+        files = self.members(volimg.stripe_members(content, 2, CHUNK), v1, level=0, layout=1, features=1 << 12, size=0)
+        for name in files:
+            with open(name, "r+b") as f:
+                f.seek(446)
+                f.write(struct.pack("<4xB3xII", 0x83, 2048, 4096).ljust(64, b"\0") + b"\x55\xaa")
+        self.assertBytes(self.cat("data", *files), content)
+        with open(files[0], "r+b") as f:
+            f.seek(2048 * 512 + 4086)
+            f.write(b"SWAPSPACE2")
+        out = subprocess.run([volimg.VOLDUMP, files[0]], capture_output=True, text=True).stdout
+        self.assertRegex(out, r"(?m)^kind=partition$")
+        self.assertNotRegex(out, r"(?m)^kind=disk$")
+
 
 if __name__ == "__main__":
     tap.main(__name__)
