@@ -322,6 +322,10 @@ class Lvm(volimg.VolumeCase):
                 self.assertBytes(self.cat("vg/c", *files), content)
             else:
                 self.assertIn("cached in mode writeback", self.dump(*files)[0]["vg/c"]["reason"])
+        # A pool that caches nothing yet: visible, and of a type that has flags.
+        b.lvs["cp"] = (True, [(1, "cache-pool+METADATA_FORMAT", b.lvs["cp"][1][0][2] + "\nmetadata_format = 2")])
+        del b.lvs["c"]
+        self.assertNotIn("vg/cp", self.dump(*b.files())[0])
 
     def test_groups_of_the_same_name(self):
         groups = []

@@ -156,9 +156,12 @@ static unsigned match_pvs(const struct gather *g, struct lvm_vg *vg)
 /* Pools have no bytes of their own: their volumes do. */
 static bool is_pool(const struct lvm_vg *vg, const struct lvm_lv *lv)
 {
-	uint32_t segment = lvm_find(&vg->tree, lv->node, "segment1", LVM_SECTION);
-	struct lvm_str type = segment ? lvm_string(&vg->tree, segment, "type") : (struct lvm_str){0};
-	return lvm_str_is(type, "thin-pool") || lvm_str_is(type, "cache-pool") || lvm_str_is(type, "vdo-pool");
+	uint32_t node = lvm_find(&vg->tree, lv->node, "segment1", LVM_SECTION);
+	struct lvm_segment s;
+	struct err ignored = ERR_INIT;
+	if (!node || lvm_segment_read(vg, lv, node, &s, &ignored) < 0)
+		return false;
+	return lvm_str_is(s.type, "thin-pool") || lvm_str_is(s.type, "cache-pool") || lvm_str_is(s.type, "vdo-pool");
 }
 
 static int add_lv(struct volume_set *set, struct lvm_vg *vg, struct lvm_lv *lv, unsigned parent, struct err *e)
