@@ -25,11 +25,12 @@ enum {
 
 int foreign_spec(const char *format, int file_fd, int overlay_fd, char ret[FOREIGN_SPEC_MAX], struct err *e)
 {
-	/* "backing": null keeps QEMU from following what the image names. */
+	/* "backing": null keeps QEMU from following what the image names. Of a VHD whose maker it does not know it would show as much as the
+	 * disk geometry counts, which is less than the disk: VirtualBox's would lose their end. */
 	static const struct {
 		const char *format, *driver, *more;
 	} plain[] = {
-		{"vmdk", "vmdk", ",\"backing\":null"}, {"vhd", "vpc", ""},
+		{"vmdk", "vmdk", ",\"backing\":null"}, {"vhd", "vpc", ",\"force_size_calc\":\"current_size\""},
 		{"vdi", "vdi", ""},                    {"qed", "qed", ",\"backing\":null"},
 		{"qcow", "qcow", ",\"backing\":null"},
 	};

@@ -23,14 +23,35 @@ convert vmdk two.vmdk subformat=twoGbMaxExtentFlat
 convert vmdk mono.vmdk subformat=monolithicFlat
 convert vpc dynamic.vhd subformat=dynamic,force_size=on
 convert vpc fixed.vhd subformat=fixed,force_size=on
+# as VirtualBox writes them: its own name, and a geometry that counts less than the disk has
+for i in dynamic fixed; do
+	cp $i.vhd $i-vbox.vhd
+	python3 -c "
+import struct, sys
+f = open(sys.argv[1], 'r+b')
+end = f.seek(-512, 2)
+for at in {0, end}:
+    f.seek(at)
+    b = bytearray(f.read(512))
+    if b[:8] != b'conectix':
+        continue
+    b[28:32] = b'vbox'
+    b[56:60] = struct.pack('>HBB', struct.unpack('>Q', b[48:56])[0] // 512 // (6 * 17), 6, 17)
+    b[64:68] = bytes(4)
+    b[64:68] = struct.pack('>I', ~sum(b) & 0xffffffff)
+    f.seek(at)
+    f.write(b)" $i-vbox.vhd
+	ok "the geometry of $i-vbox.vhd counts less than the disk has" \
+		[ "$(qemu-img info -f vpc --output=json $i-vbox.vhd | jq '."virtual-size"')" -lt "$(stat -c %s plain.raw)" ]
+done
 convert vhdx dynamic.vhdx subformat=dynamic
 convert vhdx fixed.vhdx subformat=fixed
 convert vdi plain.vdi
 convert vdi static.vdi static=on
 convert qed plain.qed
 convert qcow one.qcow
-for i in sparse.vmdk stream.vmdk multi.vmdk two.vmdk mono.vmdk dynamic.vhd fixed.vhd dynamic.vhdx fixed.vhdx plain.vdi static.vdi \
-	plain.qed one.qcow; do
+for i in sparse.vmdk stream.vmdk multi.vmdk two.vmdk mono.vmdk dynamic.vhd fixed.vhd dynamic-vbox.vhd fixed-vbox.vhd \
+	dynamic.vhdx fixed.vhdx plain.vdi static.vdi plain.qed one.qcow; do
 	before=$(cat ./*.vmdk "$i" | md5sum)
 	sendense image manifest "$i" >got 2>err
 	ok "$i: every file as in the raw image" cmp want got
