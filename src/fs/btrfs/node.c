@@ -73,20 +73,49 @@ static const char *node_bad(const struct btrfs_fs *x, struct btrfs_node *n, uint
 	return keys_ascend(n) ? NULL : "order of keys";
 }
 
-/* 1: good. 0: *why says why not. < 0: give up. */
-static int read_copy(struct btrfs_fs *x, uint64_t bytenr, unsigned mirror, struct btrfs_node *n, struct err *why,
+/* A block as its parent has it. */
+struct wanted {
+	uint64_t tree, bytenr, generation;
+	uint8_t level;
+};
+
+/* Snapshots share blocks of each other; all other trees own theirs. */
+static bool owner_fits(uint64_t tree, uint64_t owner)
+{
+	return btrfs_is_subvolume(tree) ? btrfs_is_subvolume(owner) : tree == owner;
+}
+
+/* NULL, or what is not as it was to be. */
+static const char *node_other(const struct btrfs_node *n, const struct wanted *want)
+{
+	if (n->level != want->level)
+		return "level";
+	if (n->generation != want->generation)
+		return "generation";
+	return owner_fits(want->tree, n->owner) ? NULL : "owner";
+}
+
+static int node_damaged(uint64_t bytenr, const char *bad, struct err *e)
+{
+	return err_set(e, ERR_FILE_CORRUPT, module, "the tree block at %" PRIu64 " is damaged: wrong %s", bytenr, bad);
+}
+
+/* 1: good. 0: *why says why not. < 0: give up. A copy that was not written when it should have been holds an older block, whose
+ * checksum fits. */
+static int read_copy(struct btrfs_fs *x, const struct wanted *want, unsigned mirror, struct btrfs_node *n, struct err *why,
                      struct err *e)
 {
-	int r = btrfs_read_mirror(x, bytenr, mirror, BTRFS_FOR_NODE, n->data, x->sb.node, why);
+	int r = btrfs_read_mirror(x, want->bytenr, mirror, BTRFS_FOR_NODE, n->data, x->sb.node, why);
 	if (r < 0)
 		return 0;
 	r = btrfs_csum_fits(x->sb.csum_type, n->data + BTRFS_CSUM_MAX, x->sb.node - BTRFS_CSUM_MAX, n->data, e);
 	if (r < 0)
 		return r;
-	const char *bad = r ? node_bad(x, n, bytenr) : "checksum";
+	const char *bad = r ? node_bad(x, n, want->bytenr) : "checksum";
+	if (!bad)
+		bad = node_other(n, want);
 	if (bad)
-		err_set(why, ERR_FILE_CORRUPT, module, "the tree block at %" PRIu64 " is damaged: wrong %s", bytenr,
-		        bad);
+		node_damaged(want->bytenr, bad, why);
 	return bad == NULL;
 }
 
@@ -98,15 +127,15 @@ static void keep_reason(struct err *reason, const struct err *why)
 		*reason = *why;
 }
 
-static int node_read(struct btrfs_fs *x, uint64_t bytenr, struct btrfs_node *n, struct err *e)
+static int node_read(struct btrfs_fs *x, const struct wanted *want, struct btrfs_node *n, struct err *e)
 {
-	unsigned mirrors = btrfs_mirrors(x, bytenr);
+	unsigned mirrors = btrfs_mirrors(x, want->bytenr);
 	struct err reason = ERR_INIT;
-	if (mirrors == 0 || bytenr % x->sb.sector)
-		return err_set(e, ERR_FILE_CORRUPT, module, "no chunk holds the address %" PRIu64, bytenr);
+	if (mirrors == 0 || want->bytenr % x->sb.sector)
+		return err_set(e, ERR_FILE_CORRUPT, module, "no chunk holds the address %" PRIu64, want->bytenr);
 	for (unsigned m = 0; m < mirrors; m++) {
 		struct err why = ERR_INIT;
-		int r = read_copy(x, bytenr, m, n, &why, e);
+		int r = read_copy(x, want, m, n, &why, e);
 		if (r)
 			return r < 0 ? r : 0;
 		keep_reason(&reason, &why);
@@ -175,14 +204,14 @@ static struct btrfs_node *slot_take(struct btrfs_fs *x, struct btrfs_node **slot
 	return n;
 }
 
-static int node_cached(struct btrfs_fs *x, uint64_t bytenr, struct btrfs_node **ret, struct err *e)
+static int node_cached(struct btrfs_fs *x, const struct wanted *want, struct btrfs_node **ret, struct err *e)
 {
-	struct btrfs_node **slot = cache_slot(x, bytenr);
-	if (!*slot || (*slot)->bytenr != bytenr) {
+	struct btrfs_node **slot = cache_slot(x, want->bytenr);
+	if (!*slot || (*slot)->bytenr != want->bytenr) {
 		struct btrfs_node *n = slot_take(x, slot);
 		if (!n)
 			return err_no_memory(e, module);
-		int r = node_read(x, bytenr, n, e);
+		int r = node_read(x, want, n, e);
 		if (r < 0) {
 			btrfs_node_put(n);
 			return r;
@@ -195,30 +224,20 @@ static int node_cached(struct btrfs_fs *x, uint64_t bytenr, struct btrfs_node **
 	return 0;
 }
 
-/* Snapshots share blocks of each other; all other trees own theirs. */
-static bool owner_fits(uint64_t tree, uint64_t owner)
-{
-	return btrfs_is_subvolume(tree) ? btrfs_is_subvolume(owner) : tree == owner;
-}
-
 int btrfs_node_get(struct btrfs_fs *x, uint64_t tree, uint64_t bytenr, uint8_t level, uint64_t generation,
                    struct btrfs_node **ret, struct err *e)
 {
+	const struct wanted want = {.tree = tree, .bytenr = bytenr, .generation = generation, .level = level};
 	struct btrfs_node *n = NULL;
-	int r = node_cached(x, bytenr, &n, e);
+	int r = node_cached(x, &want, &n, e);
 	if (r < 0)
 		return r;
-	const char *bad = NULL;
-	if (n->level != level)
-		bad = "level";
-	else if (n->generation != generation)
-		bad = "generation";
-	else if (!owner_fits(tree, n->owner))
-		bad = "owner";
+	/* One that was kept was wanted by another parent. */
+	const char *bad = node_other(n, &want);
 	if (!bad) {
 		*ret = n;
 		return 0;
 	}
 	btrfs_node_put(n);
-	return err_set(e, ERR_FILE_CORRUPT, module, "the tree block at %" PRIu64 " is damaged: wrong %s", bytenr, bad);
+	return node_damaged(bytenr, bad, e);
 }
