@@ -237,11 +237,20 @@ unsigned decompress_ahead_max(const struct decompress *d)
 	return d->thread_count ? (unsigned)min_size(DECOMPRESS_AHEAD_MAX, d->count / 4) : 0;
 }
 
+/* Those asked ahead and not finished, by whichever of several readers in order: no others can take their place. */
+static unsigned unfinished(const struct decompress *d)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < d->count; i++)
+		n += d->entries[i].state == QUEUED || d->entries[i].state == RUNNING;
+	return n;
+}
+
 void decompress_ahead(struct decompress *d, const struct image_layer *l, unsigned number, uint64_t descriptor)
 {
 	(void)pthread_mutex_lock(&d->lock);
 	struct entry *x = NULL;
-	if (d->thread_count > 0 && d->queued < DECOMPRESS_AHEAD_MAX && !find(d, number, descriptor))
+	if (unfinished(d) < decompress_ahead_max(d) && d->queued < DECOMPRESS_AHEAD_MAX && !find(d, number, descriptor))
 		x = take(d, l, number, descriptor);
 	if (x) {
 		x->state = QUEUED;

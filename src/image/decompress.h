@@ -35,7 +35,8 @@ void decompress_free(struct decompress *d);
 int decompress_read(struct decompress *d, const struct image_layer *l, unsigned number, uint64_t descriptor,
                     size_t skip, void *to, size_t len, struct err *e);
 
-/* How many clusters may be asked ahead at a time: 0 where that does not pay (one processor, huge clusters). */
+/* How many clusters may be asked ahead at a time, by all readers together; what is beyond is not taken up. 0 where that does not pay
+ * (one processor, huge clusters). */
 unsigned decompress_ahead_max(const struct decompress *d);
 
 /* This cluster will be read soon. A hint: it fails by doing nothing. l stays open as long as d. */

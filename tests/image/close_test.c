@@ -1,4 +1,4 @@
-/* A chain is closed while its threads unpack clusters ahead. */
+/* Threads that unpack clusters ahead are held at work: what a reader gets meanwhile, and that a chain can be closed. */
 #include "compose.h"
 
 #include "base/bytes.h"
@@ -113,8 +113,36 @@ static void layers_outlive_the_threads(void **state)
 		skip();
 }
 
+/* However many readers in order have clusters of a MiB asked ahead, of which the cache holds four, and however slow the threads are: what
+ * is read has a place. */
+static void what_is_asked_ahead_leaves_room(void **state)
+{
+	(void)state;
+	static uint8_t img[FILE_BYTES];
+	compose_compressed(img);
+	int fd = file_of(img, sizeof(img));
+	struct err e = ERR_INIT;
+	struct image_layer *l;
+	struct decompress *d;
+	uint8_t to[16];
+	assert_ok(image_layer_open(fd, IMAGE_AUTO, &l, &e), &e);
+	assert_ok(decompress_new(1 << 20, &d, &e), &e);
+	uint64_t cluster = get_be64(img + L2_AT) & ((UINT64_C(1) << 62) - 1);
+	bool threads = decompress_ahead_max(d) > 0;
+	reader = watched.hold = true;
+	for (unsigned i = 0; i < 4; i++)
+		decompress_ahead(d, l, i + 1, cluster);
+	assert_ok(decompress_read(d, l, 0, cluster, 1, to, sizeof(to), &e), &e);
+	assert_true(to[0] == 'C' && to[15] == 'C');
+	decompress_free(d);
+	image_layer_close(l);
+	close(fd);
+	if (!threads)
+		skip();
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(layers_outlive_the_threads)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(layers_outlive_the_threads), cmocka_unit_test(what_is_asked_ahead_leaves_room)};
 	return cmocka_run_group_tests_name("image-close", tests, NULL, NULL);
 }
