@@ -40,6 +40,12 @@ static int fetch(struct decoder *d, const struct image_layer *l, uint64_t off, s
 			return err_no_memory(e, module);
 		d->in_len = 0;
 		int r = layer_pread(l->fd, off, d->in, want, e);
+		if (r < 0 && want > len) {
+			/* What lies beyond is no concern of this cluster. */
+			err_clear(e);
+			want = len;
+			r = layer_pread(l->fd, off, d->in, want, e);
+		}
 		if (r < 0)
 			return r;
 		d->in_fd = l->fd;
