@@ -1,7 +1,8 @@
 /* Lists what discovery finds on disks, for the shell tests. No filesystem drivers: the names are those of ident.h.
  *
  *	voldump IMAGE…          key=value lines, an empty line between volumes; warnings as "warning=…"
- *	voldump --cat NAME IMAGE…   the bytes of the volume of that name, by reads of odd sizes; then by extents, which must agree
+ *	voldump --cat NAME IMAGE…   the bytes of the volume of that name, by reads of odd sizes; then by extents, which must agree; and
+ *	                            reads at odd places, which must agree with sectors read one by one
  *	voldump --ident IMAGE   the whole file as one content: TYPE=, LABEL=, UUID=
  */
 #include "volume/ident.h"
@@ -70,6 +71,29 @@ static bool reads_agree(struct blk *b, uint64_t off, const uint8_t *want, size_t
 	return true;
 }
 
+/* What a read gives does not hang on where it begins and ends. */
+static bool places_agree(struct blk *b, struct err *e)
+{
+	enum { ROUNDS = 64, LEN_MAX = 192 << 10, PIECE = 512 };
+	static uint8_t whole[LEN_MAX], piece[PIECE];
+	uint64_t x = 0x9e3779b97f4a7c15;
+	for (unsigned i = 0; i < ROUNDS && b->size > 1; i++) {
+		x = x * 6364136223846793005U + 1442695040888963407U;
+		uint64_t off = (x >> 20) % b->size;
+		size_t len = 1 + (size_t)(x >> 40) % (i % 4 == 0 ? LEN_MAX : LEN_MAX / 16);
+		len = b->size - off < len ? (size_t)(b->size - off) : len;
+		if (blk_read(b, off, whole, len, e) < 0)
+			return false;
+		for (size_t at = 0, n; at < len; at += n) {
+			n = PIECE - (size_t)((off + at) % PIECE);
+			n = n < len - at ? n : len - at;
+			if (blk_read(b, off + at, piece, n, e) < 0 || memcmp(piece, whole + at, n) != 0)
+				return false;
+		}
+	}
+	return true;
+}
+
 static int cat(const struct volume_set *s, const char *name)
 {
 	static uint8_t buf[1 << 20];
@@ -89,6 +113,10 @@ static int cat(const struct volume_set *s, const char *name)
 			return 1;
 		}
 		off += n;
+	}
+	if (!places_agree(v->blk, &e)) {
+		(void)fprintf(stderr, "voldump: %s: %s\n", name, e.code ? e.msg : "reads at odd places differ");
+		return 1;
 	}
 	return fflush(stdout) == 0 ? 0 : 1;
 }
