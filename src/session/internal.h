@@ -212,7 +212,7 @@ int stream_begin(struct session *s, struct buf *b, int extra, struct stream **re
 
 /* Something changed for the stream: wakes who waits. */
 void stream_wake(struct stream *st);
-/* A stream that waits longer than its limit ends its session. */
+/* A stream that waits longer than its limit ends its session; one that waits for what has come is woken. */
 void stream_check_stall(struct stream *st, uint64_t now);
 /* A PROGRESS frame, under session.lock. */
 void stream_note_progress(struct stream *st, struct rdr *r);

@@ -128,8 +128,14 @@ void stream_check_stall(struct stream *st, uint64_t now)
 	pthread_mutex_lock(&st->wake_lock);
 	bool waiting = st->wake != NULL;
 	pthread_mutex_unlock(&st->wake_lock);
+	pthread_mutex_lock(&st->session->lock);
+	bool done = st->pending.done;
+	pthread_mutex_unlock(&st->session->lock);
 	uint64_t moved = atomic_load(&st->moved_ms);
-	if (waiting && now > moved && now - moved > st->session->stall_timeout_ms)
+	/* Its end has rung the bell; but the bell is the worker's, too, and a hostile one takes the ring away. */
+	if (waiting && done)
+		stream_wake(st);
+	else if (waiting && now > moved && now - moved > st->session->stall_timeout_ms)
 		stalled(st);
 }
 

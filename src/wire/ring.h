@@ -1,13 +1,13 @@
 /* ring: bulk bytes from a worker to its client, through shared memory.
  *
- *	memfd:  | control page | slot 0 | slot 1 | … | slot 7 |        8 slots of 256 KiB
+ *	memfd:  | control page | slot 0 | slot 1 | slot 2 | slot 3 |        RING_SLOTS slots of 256 KiB
  *	          head: slots filled so far      (written by the producer)
  *	          tail: slots emptied so far     (written by the consumer)
- *	          len[8]: bytes in each slot
+ *	          len[RING_SLOTS]: bytes in each slot
  *	eventfds: `data` wakes the consumer, `space` wakes the producer
  *
  * The consumer made the memory and sealed its size, so that a hostile producer cannot shrink it under the consumer's
- * feet. It copies head and len out once, checks them (at most 8 filled, at most 256 KiB each) and trusts nothing else. The
+ * feet. It copies head and len out once, checks them (at most RING_SLOTS filled, at most 256 KiB each) and trusts nothing else. The
  * slots' bytes may change while they are read: a consumer that parses them copies them first.
  *
  * Threads: one producer thread, one consumer thread at a time.

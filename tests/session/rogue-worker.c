@@ -297,6 +297,30 @@ static void lose(uint32_t request)
 		raw_packet(WIRE_LOST, request, 100, 1);
 }
 
+/* Takes every ring of the bell before the reader hears it. */
+static void *steal(void *arg)
+{
+	(void)arg;
+	uint64_t count;
+	for (;;) {
+		ssize_t n = read(ring.data_fd, &count, sizeof(count));
+		(void)n;
+	}
+	return NULL;
+}
+
+static uint32_t unanswered;              /* "read-steal": the stream that ends when something else is asked */
+
+static void end_stolen(void)
+{
+	CLEANUP(buf_free) struct buf b = WIRE_BUF_INIT;
+	struct err why = ERR_INIT;
+	(void)err_set(&why, ERR_FILE_CORRUPT, "rogue", "an extent is gone");
+	wire_begin(&b, WIRE_ERROR, unanswered);
+	wire_put_error(&b, &why);
+	answer(&b);
+}
+
 static void before_data(uint32_t request)
 {
 	if (strncmp(mode, "lost-", 5) == 0 && !is("lost-late"))
@@ -332,6 +356,13 @@ static void before_data(uint32_t request)
 static void read_file(uint32_t request)
 {
 	static uint8_t chunk[100000];
+	if (is("read-steal")) {
+		static pthread_t thief;
+		unanswered = request;
+		if (!thief)
+			(void)pthread_create(&thief, NULL, steal, NULL);
+		return;
+	}
 	before_data(request);
 	if (is("read-endless"))
 		for (;;)
@@ -428,6 +459,8 @@ static void handle(struct wire_frame *f)
 		volumes(f->request);
 		break;
 	case WIRE_STAT:
+		if (unanswered > 0)
+			end_stolen();
 		stat_file(f->request);
 		break;
 	case WIRE_MEASURE:

@@ -504,6 +504,32 @@ static void test_stall_by_callback(void **state)
 	}
 }
 
+/* The bell of a stream is the worker's, too: one that takes each ring away keeps nobody waiting for an end that has come. It has to be
+ * quicker than the pump, which it is now and then. */
+static void test_stolen_bell(void **state)
+{
+	(void)state;
+	struct session *s = started("read-steal");
+	uint64_t took = 0;
+	for (unsigned i = 0; i < 300 && took < 300; i++) {
+		struct err e = ERR_INIT;
+		struct stream *st;
+		char room[100];
+		assert_ok(session_read(s, path, NULL, 0, UINT64_MAX, &st, &e), &e);
+		assert_int_equal(stream_read(st, room, sizeof(room), &e), STREAM_WAIT);
+		struct woken w = {.yes = false};
+		stream_on_ready(st, wake, &w);
+		assert_ok(ask_stat(s, &e), &e); /* now it has ended */
+		uint64_t from = now();
+		assert_true(wait_woken(&w));
+		took = now() - from;    /* once is enough */
+		assert_int_equal(stream_read(st, room, sizeof(room), &e), ERR_FILE_CORRUPT);
+		stream_close(st);
+	}
+	session_close(s);
+	expect_no_fds_left();
+}
+
 /* A stream outlives its session's close, and says so. */
 static void test_close_during_stream(void **state)
 {
@@ -554,6 +580,7 @@ int main(void)
 		cmocka_unit_test(test_flood),          cmocka_unit_test(test_ignored_cancel),
 		cmocka_unit_test(test_measure_takes_too_long), cmocka_unit_test(test_deaf),
 		cmocka_unit_test(test_stall_by_callback), cmocka_unit_test(test_close_during_stream),
+		cmocka_unit_test(test_stolen_bell),
 	};
 	enum { OTHERS = sizeof(others) / sizeof(others[0]) };
 	static struct CMUnitTest tests[MISDEEDS + HELLOS + OTHERS];
