@@ -199,7 +199,7 @@ int session_dump(struct session *s, uint32_t volume, struct stream **ret, struct
 /* len UINT64_MAX: to the end. `name`: an alternate data stream, NULL for the file itself. */
 int session_read(struct session *s, struct session_path at, const char *name, uint64_t off, uint64_t len,
                  struct stream **ret, struct err *e);
-/* paths: each is archived under its last component. format: "zip", "tar", "tar.gz", "tar.zst". */
+/* paths: each is archived under its last component ("a (2).txt" where that is taken), one that comes twice once. format: "zip", "tar", "tar.gz", "tar.zst". */
 int session_archive(struct session *s, uint32_t volume, const struct session_path *paths, size_t path_count,
                     const char *format, unsigned threads, struct stream **ret, struct err *e);
 int session_manifest(struct session *s, struct session_path at, struct stream **ret, struct err *e);

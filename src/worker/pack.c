@@ -1,12 +1,13 @@
 /* ARCHIVE: a selection of paths as one archive stream.
  *
- * Each path is stored under its last component; what is below it follows depth first. An entry that cannot be read is left
+ * Each path is stored under its last component (names.h); what is below it follows depth first. An entry that cannot be read is left
  * out (or, when it breaks in the middle, ended in the way its format allows) and named with its reason in a last entry,
  * RESTORE-ERRORS.txt. The trailer is written only when the whole walk succeeded. */
 #include "worker/worker.h"
 
 #include "archive/archive.h"
 #include "base/path.h"
+#include "worker/names.h"
 #include "worker/walk.h"
 
 #include <inttypes.h>
@@ -21,7 +22,10 @@ enum {
 	RUNS_MAX = 16384,                /* data runs of one sparse file; more: stored whole */
 	XATTR_BYTES_MAX = 1 << 20,
 	XATTRS_MAX = 256,
+	ERRORS_NAMES_MAX = 1000,         /* files in the root of a volume that are called like the list of errors */
 };
+
+static const char errors_name[] = "RESTORE-ERRORS.txt";
 
 struct link {
 	struct link *next;
@@ -34,6 +38,11 @@ struct pack {
 	struct fs *fs;
 	struct archive *archive;
 	size_t strip;                    /* bytes of the path in front of what the archive shows */
+	struct names *names;
+	const char *renamed;             /* what the archive shows instead of … */
+	size_t renamed_len;              /* … so many bytes; NULL: nothing */
+	struct buf shown;
+	unsigned errors_names;
 	uint64_t files, bytes;
 	struct buf errors;               /* text of RESTORE-ERRORS.txt */
 	unsigned lost;                   /* LOST frames sent */
@@ -247,10 +256,12 @@ static int pack_file(struct pack *p, const struct walk_entry *we, struct archive
 		en->size = f->size;
 		en->runs = sparse ? p->runs : NULL;
 		en->run_count = sparse ? p->run_count : 0;
+		uint64_t errors = p->job->out.errors;
 		r = archive_entry(p->archive, en, e);
 		if (r == 0)
 			r = copy_file(p, f, en, we->path, e);
-		if (r == 0 && several)
+		/* Each name of a file that is broken is listed, and so looked at. */
+		if (r == 0 && several && p->job->out.errors == errors)
 			remember_link(p, we->id, en->path);
 	}
 	gate_enter_bulk(&w->gate);
@@ -300,6 +311,23 @@ static int pack_one(struct pack *p, const struct walk_entry *we, struct archive_
 	}
 }
 
+/* What the archive calls it; "": the root of the volume has no name of its own. */
+static int shown_path(struct pack *p, const struct walk_entry *we, const char **ret, struct err *e)
+{
+	*ret = we->path + min_size(p->strip, we->path_len);
+	if (p->renamed) {
+		buf_reset(&p->shown);
+		buf_adds(&p->shown, p->renamed);
+		buf_adds(&p->shown, *ret + p->renamed_len);
+		*ret = buf_str(&p->shown);
+		return buf_ok(&p->shown, "worker", e);
+	}
+	/* Such as an archive that was unpacked there has left. */
+	bool errors = strncmp(*ret, errors_name, strcspn(errors_name, ".")) == 0 && !strchr(*ret, '/') && p->errors_names < ERRORS_NAMES_MAX;
+	p->errors_names += errors;
+	return errors ? names_take(p->names, *ret, e) : 0;
+}
+
 static int pack_entry(void *arg, const struct walk_entry *we, struct err *e)
 {
 	struct pack *p = arg;
@@ -307,9 +335,10 @@ static int pack_entry(void *arg, const struct walk_entry *we, struct err *e)
 		note_error(p, we->path, we->why);
 		return WALK_GO_ON;
 	}
-	const char *shown = we->path + min_size(p->strip, we->path_len);
-	if (*shown == '\0')
-		return WALK_GO_ON; /* the root of the volume has no name of its own */
+	const char *shown;
+	int r = shown_path(p, we, &shown, e);
+	if (r < 0 || *shown == '\0')
+		return r < 0 ? r : WALK_GO_ON;
 	struct archive_entry en;
 	fill_entry(&en, shown, we->st);
 	gate_enter_bulk(&p->job->worker->gate);
@@ -317,7 +346,7 @@ static int pack_entry(void *arg, const struct walk_entry *we, struct err *e)
 	gate_leave(&p->job->worker->gate);
 	en.xattrs = p->xattrs;
 	en.xattr_count = p->xattr_count;
-	int r = pack_one(p, we, &en, e);
+	r = pack_one(p, we, &en, e);
 	if (r == ERR_INVALID && !ends_all(e)) {
 		/* A name no archive may hold (it would unpack elsewhere). */
 		note_error(p, we->path, e);
@@ -360,7 +389,12 @@ static int pack_path(struct pack *p, uint32_t volume, const char *path, size_t l
 		return 0;
 	}
 	size_t last_len = len;
-	p->strip = (size_t)(path_last(path, &last_len) - path);
+	const char *last = path_last(path, &last_len), *name = NULL;
+	if (last_len > 0 && (r = names_of_path(p->names, path, len, &name, e)) <= 0)
+		return r;
+	p->strip = (size_t)(last - path);
+	p->renamed = name && (strlen(name) != last_len || memcmp(name, last, last_len) != 0) ? name : NULL;
+	p->renamed_len = last_len;
 	len = p->strip + last_len;
 	return walk(p->job, p->fs, id, path, len, false, pack_entry, p, e);
 }
@@ -372,8 +406,11 @@ static int add_errors(struct pack *p, struct err *e)
 	CLEANUP(buf_free) struct buf text = BUF_INIT(ERRORS_TEXT_MAX + 4096);
 	buf_adds(&text, "These entries could not be restored completely. Each line: path in the volume, code, reason.\n\n");
 	buf_add(&text, p->errors.data, p->errors.len);
+	const char *name;
 	int r = buf_ok(&text, "worker", e);
-	return r < 0 ? r : archive_add_text(p->archive, "RESTORE-ERRORS.txt", text.data, text.len, 0, e);
+	if (r == 0)
+		r = names_of_text(p->names, errors_name, &name, e);
+	return r < 0 ? r : archive_add_text(p->archive, name, text.data, text.len, 0, e);
 }
 
 static int sink_write(void *arg, const void *bytes, size_t len, struct err *e)
@@ -392,6 +429,8 @@ static void pack_free(struct pack *p)
 			free(l);
 		}
 	}
+	names_free(p->names);
+	buf_free(&p->shown);
 	buf_free(&p->errors);
 	buf_free(&p->target);
 	buf_free(&p->xattr_bytes);
@@ -400,22 +439,37 @@ static void pack_free(struct pack *p)
 	free(p);
 }
 
-static struct pack *pack_new(struct job *j)
+static struct pack *pack_new(struct job *j, size_t path_count)
 {
 	struct pack *p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
 	p->job = j;
+	p->names = names_new(path_count);
+	p->shown = BUF_INIT(2 * FS_PATH_MAX);
 	p->errors = BUF_INIT(ERRORS_TEXT_MAX);
 	p->target = BUF_INIT(FS_LINK_MAX);
 	p->xattr_bytes = BUF_INIT(XATTR_BYTES_MAX);
 	p->runs = malloc(RUNS_MAX * sizeof(*p->runs));
 	p->chunk = malloc(CHUNK);
-	if (!p->runs || !p->chunk) {
+	if (!p->names || !p->runs || !p->chunk) {
 		pack_free(p);
 		return NULL;
 	}
 	return p;
+}
+
+/* Of a selection that has the root in it that alone is left: all else is below. */
+static void only_root(struct path_list *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		size_t len = l->paths[i].len;
+		(void)path_last(l->paths[i].path, &len);
+		if (l->paths[i].len > 0 && len == 0) {
+			l->paths[0] = l->paths[i];
+			l->count = 1;
+		}
+	}
 }
 
 int job_archive(struct job *j, struct err *e)
@@ -432,7 +486,8 @@ int job_archive(struct job *j, struct err *e)
 	int r = job_read_paths(j, &list, e);
 	if (r < 0)
 		return r;
-	struct pack *p = pack_new(j);
+	only_root(&list);
+	struct pack *p = pack_new(j, list.count);
 	if (!p) {
 		path_list_free(&list);
 		return err_no_memory(e, "worker");

@@ -312,6 +312,48 @@ static void test_archive_manifest_search_measure(void **state)
 	assert_int_equal(hits, 10);
 }
 
+/* What GNU tar makes of an archive of these paths; `line` is a shell condition on it. */
+static void check_unpacked(struct session *s, const struct session_path *paths, size_t count, const char *line)
+{
+	struct err e = ERR_INIT;
+	CLEANUP(stream_close_p) struct stream *st = NULL;
+	char cmd[2048], room[65536];
+	(void)snprintf(cmd, sizeof(cmd), "cd %s && rm -rf out && mkdir out && tar -xf - -C out && cd out && { %s ; }", dir, line);
+	FILE *tar = popen(cmd, "w");
+	assert_non_null(tar);
+	assert_ok(session_archive(s, 0, paths, count, "tar", 1, &st, &e), &e);
+	ssize_t n;
+	while ((n = stream_read_wait(st, room, sizeof(room), &e)) > 0)
+		assert_int_equal(fwrite(room, 1, (size_t)n, tar), n);
+	assert_int_equal(n, STREAM_END);
+	if (pclose(tar) != 0)
+		fail_msg("not so: %s", line);
+}
+
+/* A selection may hold several things of one name: each is in the archive, and a hard link means the file it means. */
+static void test_archive_of_same_names(void **state)
+{
+	(void)state;
+	struct session_path paths[] = {at("/a/x.txt"), at("/b/x.txt"), at("/c/link"), at("/a/d"), at("/b/d/"), at("/b/d"), at("/a/.x"), at("/b/.x")};
+	check_unpacked(shared, paths, 8,
+	               "test \"$(cat x.txt)\" = a && test \"$(cat 'x (2).txt')\" = b && test link -ef x.txt && test \"$(cat d/f)\" = a && "
+	               "test \"$(cat 'd (2)/f')\" = b && test \"$(cat '.x (2)')\" = b && test \"$(ls -A | wc -l)\" = 7");
+	struct session_path all[] = {at("/b"), at("/"), at("/many/f001")};
+	check_unpacked(shared, all, 3, "test \"$(cat a/x.txt b/x.txt c/link)\" = \"$(printf 'a\\nb\\na')\" && test ! -e f001");
+}
+
+/* The list of what is broken names each name of a file that is, and takes nobody else's place. */
+static void test_archive_names_what_is_broken(void **state)
+{
+	(void)state;
+	struct session *s = opened("broken.qcow2", NULL);
+	struct session_path all = at("/");
+	check_unpacked(s, &all, 1, "test \"$(cat RESTORE-ERRORS.txt 'RESTORE-ERRORS (2).txt')\" = \"$(printf 'mine\\nmine')\" && "
+	               "grep -q '^/d/one: FILE_CORRUPT' 'RESTORE-ERRORS (3).txt' && grep -q '^/d/two: FILE_CORRUPT' 'RESTORE-ERRORS (3).txt' && "
+	               "test \"$(cat d/RESTORE-ERRORS.txt)\" = below && test \"$(ls | wc -l)\" = 5");
+	session_close(s);
+}
+
 static void test_cancel(void **state)
 {
 	(void)state;
@@ -426,9 +468,13 @@ static int group_setup(void **state)
 		return -1;
 	char line[2048];
 	(void)snprintf(line, sizeof(line),
-	               "cd %s && export PATH=$PATH:/usr/sbin:/sbin && mkdir -p t/etc t/usr t/data t/many && "
+	               "cd %s && export PATH=$PATH:/usr/sbin:/sbin && mkdir -p t/etc t/usr t/data t/many t/a/d t/b/d t/c && "
+	               "for i in a b; do for f in x.txt .x d/f; do echo $i >t/$i/$f; done; done && ln t/a/x.txt t/c/link && "
 	               "head -c %d /dev/urandom >t/data/big && for i in $(seq -f %%03.0f 0 %d); do echo $i >t/many/f$i; done && "
-	               "{ mke2fs -q -t ext4 -d t e.raw 64M && qemu-img convert -O qcow2 e.raw base.qcow2 && "
+	               "mkdir -p u/d && head -c 90000 t/data/big >u/d/one && ln u/d/one u/d/two && echo below >u/d/RESTORE-ERRORS.txt && "
+	               "echo mine | tee u/RESTORE-ERRORS.txt >'u/RESTORE-ERRORS (2).txt' && "
+	               "{ mke2fs -q -t ext2 -d u u.raw 8M && debugfs -w -R 'sif /d/one block[3] 99999999' u.raw && "
+	               "qemu-img convert -O qcow2 u.raw broken.qcow2 && mke2fs -q -t ext4 -d t e.raw 64M && qemu-img convert -O qcow2 e.raw base.qcow2 && "
 	               "qemu-img convert -O qcow2 -o data_file=ext.data,data_file_raw=on e.raw ext.qcow2 && "
 	               "qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 over.qcow2 ; } >log 2>&1",
 	               dir, BIG, SMALL - 1);
@@ -507,6 +553,7 @@ int main(void)
 		cmocka_unit_test(test_cold_layers),
 		cmocka_unit_test(test_data_file),      cmocka_unit_test(test_refused_layers),
 		cmocka_unit_test(test_stat_and_errors), cmocka_unit_test(test_list_pages),
+		cmocka_unit_test(test_archive_of_same_names), cmocka_unit_test(test_archive_names_what_is_broken),
 		cmocka_unit_test(test_archive_manifest_search_measure), cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_many_at_once),   cmocka_unit_test(test_close_during_streams),
 		cmocka_unit_test(test_processors),     cmocka_unit_test(test_the_thread_that_asked_ends),
