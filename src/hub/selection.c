@@ -92,8 +92,19 @@ static void drop_ended_locked(struct hub *h)
 		unlink_locked(h, oldest);
 }
 
+/* All of them or none: a selection stays what it was when more does not fit. */
 static int copy_paths(struct selection *s, const struct session_path *paths, size_t count, struct err *e)
 {
+	size_t bytes = 0, room = SELECTION_BYTES_MAX - s->paths.len;
+	for (size_t i = 0; i < count && bytes <= room; i++)
+		bytes += sizeof(uint32_t) + paths[i].len;
+	if (bytes > room)
+		return err_set(e, ERR_LIMIT, "hub", "the paths of an archive may have %d MiB together; select their folders, or make another archive",
+		               SELECTION_BYTES_MAX >> 20);
+	if (!buf_reserve(&s->paths, bytes)) {
+		s->paths.failed = false;
+		return err_no_memory(e, "hub");
+	}
 	for (size_t i = 0; i < count; i++) {
 		uint8_t len[4];
 		put_le32(len, (uint32_t)paths[i].len);
@@ -101,7 +112,7 @@ static int copy_paths(struct selection *s, const struct session_path *paths, siz
 		buf_add(&s->paths, paths[i].path, paths[i].len);
 	}
 	s->path_count += count;
-	return buf_ok(&s->paths, "hub", e);
+	return 0;
 }
 
 /* An array of views into bytes, which must stay. */

@@ -546,6 +546,33 @@ static void test_many_selections(void **state)
 	assert_int_equal(hub_selection_create(hub, id, 0, "tar", &path, 1, &s, &e), ERR_LIMIT);
 }
 
+/* What no longer fits is refused whole, and the selection stays what it was. */
+static void test_full_selection(void **state)
+{
+	(void)state;
+	enum { LEN = 16000, PATHS = 300 };
+	static char name[LEN];
+	struct session_path paths[PATHS], one = {.path = "/etc/hostname", .len = 13};
+	struct err e = ERR_INIT;
+	struct hub_selection s;
+	unsigned taken = 0;
+	memset(name, '/', sizeof(name));
+	memcpy(name + sizeof(name) - 12, "etc/hostname", 12);
+	for (unsigned i = 0; i < PATHS; i++)
+		paths[i] = (struct session_path){.path = name, .len = sizeof(name)};
+	fixture_mount("full", id);
+	assert_ok(hub_selection_create(hub, id, 0, "tar", &one, 1, &s, &e), &e);
+	while (taken < 10 && hub_selection_add(hub, s.id, paths, PATHS, &s, &e) == 0)
+		taken++;
+	assert_int_equal(taken, 3);
+	assert_int_equal(e.code, ERR_LIMIT);
+	err_clear(&e);
+	assert_int_equal(s.total.files, 1 + taken * PATHS);
+	assert_ok(hub_selection_add(hub, s.id, &one, 1, &s, &e), &e);
+	assert_int_equal(s.total.files, 2 + taken * PATHS);
+	fetch(s.id);
+}
+
 enum { EXPIRES = 1, SHORT_SLOT = 2, IDLE = 3, TWO = 4 };
 
 static int configured(void **state)
@@ -579,6 +606,7 @@ int main(void)
 		TEST(test_crash_loop, 0),  TEST(test_restart, 0),      TEST(test_mounts_at_once, 0),
 		TEST(test_storm, IDLE),    TEST(test_long_chain, 0),   TEST(test_many_mounts, 0),
 		TEST(test_full_disk, 0),   TEST(test_selection, 0),    TEST(test_many_selections, 0),
+		TEST(test_full_selection, 0),
 	};
 	return cmocka_run_group_tests(tests, fixture_make, fixture_remove);
 }
