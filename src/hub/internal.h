@@ -113,6 +113,8 @@ void hub_drop_all(struct hub *h);
 
 /* Closes a mount whose time is over; false where it is in use after all. */
 int hub_expire(struct hub *h, const struct catalog_mount *row, bool *ret_closed, struct err *e);
+/* Ends what lives of mounts whose rows went with their disks. */
+void hub_drop_forgotten(struct hub *h);
 
 /* --- cleanup.c --- */
 

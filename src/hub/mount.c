@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The entry of a row just made, with l->start held: whoever asks for the mount from now on waits for it instead of making
@@ -252,6 +253,24 @@ static void kill_live(struct hub *h, const char *id)
 	live_set_session(h, l, NULL);
 	pthread_mutex_unlock(&l->start);
 	live_unref(h, l);
+}
+
+void hub_drop_forgotten(struct hub *h)
+{
+	pthread_mutex_lock(&h->lock);
+	size_t count = 0, n = 0;
+	for (const struct live *l = h->live; l; l = l->next)
+		count++;
+	CLEANUP(free_ptr) char(*ids)[CATALOG_ID_MAX] = calloc(count + 1, sizeof(*ids));
+	for (const struct live *l = h->live; ids && l; l = l->next)
+		memcpy(ids[n++], l->id, sizeof(*ids));
+	pthread_mutex_unlock(&h->lock);
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(free_ptr) struct catalog_mount *row = NULL;
+		struct err ignored = ERR_INIT;
+		if (catalog_mount_get(h->catalog, ids[i], &row, &ignored) == ERR_MOUNT_NOT_FOUND)
+			kill_live(h, ids[i]);
+	}
 }
 
 static int close_mount(struct hub *h, const char *id, struct err *e)

@@ -173,7 +173,42 @@ static int register_point(struct scanning *sc, const struct scan_point *p, bool 
 		.started_at = p->created_at,
 		.completed_at = p->completed_at,
 	};
-	return catalog_register_restore_point(sc->hub->catalog, &vm, &backup, disks, count, ret_created, e);
+	r = catalog_register_restore_point(sc->hub->catalog, &vm, &backup, disks, count, ret_created, e);
+	if (r == ERR_EXISTS && p->vm_context_id[0]) {
+		/* Backups that were moved here from a repository that has others of the VM: here it is a context of its own. */
+		err_clear(e);
+		vm.context_id = NULL;
+		r = catalog_register_restore_point(sc->hub->catalog, &vm, &backup, disks, count, ret_created, e);
+	}
+	return r;
+}
+
+/* Is it that restore point the catalog does not take, and not the catalog that takes none? */
+static bool is_of_the_point(int code)
+{
+	return code == ERR_EXISTS || code == ERR_INVALID || code == ERR_LIMIT || code == ERR_BACKUP_NOT_FOUND;
+}
+
+static int register_all(struct scanning *sc, struct hub_scan *scan, struct err *e)
+{
+	struct scan_report *rep = scan->report;
+	for (size_t i = 0; i < rep->point_count;) {
+		bool created;
+		int r = register_point(sc, &rep->points[i], &created, e);
+		if (r < 0 && is_of_the_point(r)) {
+			struct err why = *e;
+			err_clear(e);
+			r = scan_report_refuse(rep, i, why.msg, e);
+			if (r == 0)
+				continue;
+		}
+		if (r < 0)
+			return r;
+		scan->created += created;
+		scan->updated += !created;
+		i++;
+	}
+	return 0;
 }
 
 void hub_scan_free(struct hub_scan *s)
@@ -196,14 +231,9 @@ int hub_repository_scan(struct hub *h, const char *repository_id, struct hub_sca
 	if (!scan.report)
 		return err_no_memory(e, "hub");
 	r = repository_scan(repo, &ops, scan.report, e);
-	for (size_t i = 0; r == 0 && i < scan.report->point_count; i++) {
-		bool created;
-		r = register_point(&sc, &scan.report->points[i], &created, e);
-		if (r < 0)
-			break;
-		scan.created += created;
-		scan.updated += !created;
-	}
+	if (r == 0)
+		r = register_all(&sc, &scan, e);
+	hub_drop_forgotten(h);
 	if (r < 0)
 		hub_scan_free(&scan);
 	else

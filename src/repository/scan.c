@@ -35,6 +35,20 @@ void scan_report_free(struct scan_report *report)
 	*report = (struct scan_report){0};
 }
 
+int scan_report_refuse(struct scan_report *report, size_t point, const char *why, struct err *e)
+{
+	struct scan_point *p = &report->points[point];
+	int r = 0;
+	for (size_t i = 0; i < p->disk_count && r == 0; i++)
+		r = notes_add(&report->orphans, p->disks[i].path, why, e);
+	if (r < 0)
+		return r;
+	free_point(p);
+	report->point_count--;
+	memmove(p, p + 1, (report->point_count - point) * sizeof(*p));
+	return 0;
+}
+
 static const struct manifest_disk *manifest_disk(const struct manifest *m, int64_t index)
 {
 	for (size_t i = 0; m && i < m->disk_count; i++)

@@ -91,6 +91,8 @@ struct scan_report {
 
 /* Errors: ERR_REPOSITORY_UNREACHABLE, ERR_LIMIT, ERR_NO_MEMORY, and those of `inspect` that end it. */
 int repository_scan(const struct repository *r, const struct scan_ops *ops, struct scan_report *ret, struct err *e);
+/* Takes out a point that cannot be registered: its images are orphans, for that reason. */
+int scan_report_refuse(struct scan_report *report, size_t point, const char *why, struct err *e);
 void scan_report_free(struct scan_report *report);       /* a zeroed one too */
 
 #endif
