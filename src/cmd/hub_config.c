@@ -43,6 +43,8 @@ static void describe(struct hub_options *o, struct key keys[KEYS])
 
 static int set_key(const struct key *k, const char *value, const char *where, struct err *e)
 {
+	if (value[0] == '\0')
+		return err_set(e, ERR_CONFIG, "config", "%s: %s has no value", where, k->name);
 	if (k->text) {
 		if (strlen(value) >= k->size)
 			return err_set(e, ERR_CONFIG, "config", "%s: the value of %s is too long", where, k->name);
@@ -166,7 +168,9 @@ static int parse_line(int argc, char **argv, struct hub_options *o, const struct
 	optind = 1;
 	while ((opt = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		int r = 0;
-		if (opt == 'c')
+		if (opt == 'c' && optarg[0] == '\0')
+			r = err_set(e, ERR_CONFIG, "config", "--config needs the name of a file");
+		else if (opt == 'c')
 			(void)snprintf(o->config_file, sizeof(o->config_file), "%s", optarg);
 		else if (opt == 'h')
 			o->help = true;

@@ -93,19 +93,30 @@ static void log_request(const struct http_request *req, unsigned status, uint64_
 }
 
 /* Closed by default: beyond this machine only encrypted, and always with a token. */
-static int check_exposure(const struct hub_options *o, struct err *e)
+static int check_exposure(const struct hub_options *o, const char *listen, struct err *e)
 {
 	if ((o->tls_cert[0] == '\0') != (o->tls_key[0] == '\0'))
 		return err_set(e, ERR_CONFIG, "hub", "tls_cert and tls_key go together");
-	if (http_address_is_loopback(o->listen) || o->tls_cert[0])
+	if (http_address_is_loopback(listen) || o->tls_cert[0])
 		return 0;
 	return err_set(e, ERR_CONFIG, "hub",
 	               "%s is not a loopback address: give a certificate (--tls-cert, --tls-key), or listen on 127.0.0.1 behind a "
 	               "proxy that has one",
-	               o->listen);
+	               listen);
+}
+
+/* A socket handed over is where it is, whatever the settings say. */
+static int find_address(const struct hub_options *o, int fd, char ret[HTTP_ADDRESS_MAX], const char **ret_listen, struct err *e)
+{
+	ret[0] = '\0';
+	int r = fd > 0 ? http_socket_address(fd, ret, e) : 0;
+	*ret_listen = ret[0] ? ret : o->listen;
+	return r;
 }
 
 struct service {
+	char address[HTTP_ADDRESS_MAX];
+	const char *listen;              /* the address, or the setting */
 	struct api api;
 	struct http_server *server;
 };
@@ -153,7 +164,9 @@ static int service_start(struct service *s, const struct hub_options *o, struct 
 		.connections_max = o->connections_max,
 	};
 	s->api.started_at = clock_now_us();
-	int r = check_exposure(o, e);
+	int r = find_address(o, config.listen_fd, s->address, &s->listen, e);
+	if (r == 0)
+		r = check_exposure(o, s->listen, e);
 	if (r == 0)
 		r = make_data_dir(o->data_dir, e);
 	if (r == 0)
@@ -169,7 +182,7 @@ static int service_start(struct service *s, const struct hub_options *o, struct 
 	if (r == 0)
 		r = http_server_start(&config, &s->server, e);
 	if (r == 0)
-		r = write_url(o->data_dir, s->server, o->listen, e);
+		r = write_url(o->data_dir, s->server, s->listen, e);
 	return r;
 }
 
@@ -191,7 +204,7 @@ static int serve(const struct hub_options *o)
 		service_stop(&s);
 		return r == ERR_CONFIG ? EXIT_CONFIG : EXIT_FAILURE;
 	}
-	log_info("the hub is ready", log_str("listen", o->listen), log_uint("port", http_server_port(s.server)),
+	log_info("the hub is ready", log_str("listen", s.listen), log_uint("port", http_server_port(s.server)),
 	         log_str("data_dir", o->data_dir), log_str("version", SENDENSE_VERSION));
 	(void)sd_notify(0, "READY=1");
 

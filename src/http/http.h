@@ -110,6 +110,9 @@ struct http_stats http_server_stats(struct http_server *s);
 
 /* Whether "ADDR:PORT" names only this machine. False for what cannot be parsed. */
 bool http_address_is_loopback(const char *listen);
+enum { HTTP_ADDRESS_MAX = 80 };
+/* Where a socket of TCP listens, as such an "ADDR:PORT"; "" for one of another kind. ERR_CONFIG: it is no socket. */
+int http_socket_address(int fd, char ret[HTTP_ADDRESS_MAX], struct err *e);
 
 /* --- request -------------------------------------------------------------------------------------- */
 

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,6 +83,23 @@ static int bound_port(int fd, unsigned *ret, struct err *e)
 		*ret = ntohs(a.in.sin_port);
 	else if (a.sa.sa_family == AF_INET6)
 		*ret = ntohs(a.in6.sin6_port);
+	return 0;
+}
+
+int http_socket_address(int fd, char ret[HTTP_ADDRESS_MAX], struct err *e)
+{
+	struct sockaddr_storage any = {0};
+	socklen_t len = sizeof(any);
+	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 2], port[8];
+	if (getsockname(fd, (struct sockaddr *)&any, &len) < 0)
+		return err_set_errno(e, ERR_CONFIG, errno, "http", "the socket handed over cannot be used");
+	ret[0] = '\0';
+	if (any.ss_family != AF_INET && any.ss_family != AF_INET6)
+		return 0;
+	int r = getnameinfo((struct sockaddr *)&any, len, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+	if (r != 0)
+		return err_set(e, ERR_CONFIG, "http", "the socket handed over cannot be used: %s", gai_strerror(r));
+	(void)snprintf(ret, HTTP_ADDRESS_MAX, any.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 	return 0;
 }
 
