@@ -125,6 +125,7 @@ unsigned api_status(int code)
 	case ERR_CANCELLED:
 		return 409;
 	case ERR_LINK_LOOP:
+	case ERR_IO:
 	case ERR_IMAGE_UNREADABLE:
 	case ERR_IMAGE_CORRUPT:
 	case ERR_IMAGE_UNSUPPORTED:

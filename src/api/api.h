@@ -77,6 +77,8 @@ struct api_stream {
  * Takes `s` (use and stream in it) over, whatever happens. length: HTTP_LENGTH_UNKNOWN for archives. */
 void api_stream_answer(struct http_response *resp, unsigned status, const char *type, uint64_t length,
                        const struct api_stream *s);
+/* The answer to HEAD where that to GET is such a stream of unknown length: no Content-Length, which would be that of GET. */
+void api_stream_head(struct http_response *resp, const char *type);
 /* Begins tracking a download (tracked.c) of a file of `size` bytes that starts at `off`. ERR_INVALID, ERR_CANCELLED,
  * ERR_LIMIT. */
 int api_track(const struct http_request *req, const char *id, uint64_t off, uint64_t size, struct api_stream *s,

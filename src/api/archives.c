@@ -215,7 +215,7 @@ void api_archive_download(struct http_request *req, struct http_response *resp)
 	}
 	name_archive(resp, name, s.format);
 	if (http_is_head(req)) {
-		http_body(resp, 200, type);
+		api_stream_head(resp, type);
 		return;
 	}
 	if (hub_selection_begin(api_hub(req), id, &out.use, &out.stream, &e) < 0) {

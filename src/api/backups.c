@@ -73,9 +73,10 @@ static int parse_filter(const struct http_request *req, struct catalog_backup_fi
 		return r;
 	f->limit = (int64_t)limit;
 	f->offset = (int64_t)offset;
-	if (status && (f->status = catalog_backup_status_from_name(status)) == CATALOG_BACKUP_STATUS_ANY)
+	/* An empty filter is none. */
+	if (status && status[0] && (f->status = catalog_backup_status_from_name(status)) == CATALOG_BACKUP_STATUS_ANY)
 		return err_set(e, ERR_INVALID, "api", "\"status\" is pending, running, completed, failed or cancelled");
-	if (type && (f->backup_type = catalog_backup_type_from_name(type)) == CATALOG_BACKUP_TYPE_ANY)
+	if (type && type[0] && (f->backup_type = catalog_backup_type_from_name(type)) == CATALOG_BACKUP_TYPE_ANY)
 		return err_set(e, ERR_INVALID, "api", "\"backup_type\" is full or incremental");
 	return 0;
 }

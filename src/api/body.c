@@ -124,6 +124,20 @@ void api_stream_answer(struct http_response *resp, unsigned status, const char *
 	http_body_stream(resp, status, type, &body_ops, b, length);
 }
 
+static ssize_t read_nothing(void *arg, void *to, size_t max)
+{
+	(void)arg;
+	(void)to;
+	(void)max;
+	return 0;
+}
+
+void api_stream_head(struct http_response *resp, const char *type)
+{
+	static const struct http_body_ops none = {.read = read_nothing};
+	http_body_stream(resp, 200, type, &none, NULL, HTTP_LENGTH_UNKNOWN);
+}
+
 /* --- content types -------------------------------------------------------------------------------- */
 
 struct mime {

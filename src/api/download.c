@@ -244,7 +244,7 @@ void api_download_directory(struct http_request *req, struct http_response *resp
 	if (r == 0 && http_is_head(req)) {
 		hub_use_release(s.use);
 		name_archive(resp, at, format);
-		http_body(resp, 200, type);
+		api_stream_head(resp, type);
 		return;
 	}
 	if (r == 0)

@@ -14,7 +14,8 @@ static void put_disks(struct json *j, const struct catalog_mount_disk_list *disk
 		json_key_i64(j, "id", d->id);
 		json_key_i64(j, "disk_index", d->disk_index);
 		json_key_i64(j, "size_bytes", d->size_bytes);
-		json_key_string(j, "qcow2_path", d->qcow2_path);
+		json_key(j, "qcow2_path");
+		json_name(j, d->qcow2_path, strlen(d->qcow2_path));
 		json_key_string(j, "status", d->missing[0] ? "missing" : "open");
 		json_key_text(j, "reason", d->missing);
 		json_object_end(j);

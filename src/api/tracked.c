@@ -89,6 +89,7 @@ int tracked_begin(struct tracked *t, const char *id, uint64_t off, uint64_t size
 		r = err_set(e, ERR_CANCELLED, "api", "this download was cancelled");
 	if (r == 0) {
 		it->shown.state = TRACKED_RUNNING;
+		it->shown.error[0] = '\0';
 		it->shown.bytes = size;
 		it->shown.done = off;
 		it->runs++;

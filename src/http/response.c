@@ -140,8 +140,20 @@ void http_body_stream(struct http_response *resp, unsigned status, const char *t
 	resp->length = length;
 }
 
+static void remove_header(struct http_response *resp, const char *name)
+{
+	struct http_header_out *h = find_header(resp, name);
+	if (!h)
+		return;
+	free(h->name);
+	free(h->value);
+	*h = resp->headers[--resp->header_count];
+}
+
 struct json *http_error_begin(struct http_response *resp, unsigned status, const char *code, const char *message)
 {
+	/* The file's name is not the error's: a client would save the one as the other. */
+	remove_header(resp, "Content-Disposition");
 	struct json *j = http_json(resp, status);
 	json_object(j);
 	json_key_string(j, "error", message);

@@ -73,6 +73,21 @@ static void test_failure_of_the_rest(void **state)
 	assert_int_equal(get(t).done, 1000);
 }
 
+/* A failure is over when the download goes on. */
+static void test_success_after_failure(void **state)
+{
+	struct tracked *t = *state;
+	struct err e = ERR_INIT, why = ERR_INIT;
+	(void)err_set(&why, ERR_NOT_FOUND, "test", "no such file");
+	tracked_fail(t, id, &why);
+	assert_ok(tracked_begin(t, id, 0, SIZE, &e), &e);
+	assert_string_equal(get(t).error, "");
+	assert_true(tracked_progress(t, id, SIZE));
+	tracked_end(t, id, NULL);
+	assert_int_equal(get(t).state, TRACKED_COMPLETE);
+	assert_string_equal(get(t).error, "");
+}
+
 static void test_cancelled_stays_so(void **state)
 {
 	struct tracked *t = *state;
@@ -90,6 +105,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failure_beside_one_that_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failure_before_anything, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failure_of_the_rest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_success_after_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancelled_stays_so, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,20 @@ is "everything else does" "$(curl -s -o /dev/null -w '%{http_code}' "$URL/backup
 is "a wrong token is refused" "$(curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer wrong' "$URL/backups")" 401
 is "the token is for its user alone" "$(stat -c %a "$T/hub/admin.token")" 600
 like "another address needs TLS" "$(sendense-hub --data-dir "$T/other" --listen 0.0.0.0:0 2>&1)" 'loopback'
+# A socket that somebody else has opened, as systemd does.
+SAID=$(timeout 20 python3 - sendense-hub --data-dir "$T/other" 2>&1 <<'END'
+import os, socket, sys
+s = socket.create_server(("0.0.0.0", 0))
+if s.fileno() != 3:
+    os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execvp(sys.argv[1], sys.argv[1:])
+END
+)
+like "… one of a socket handed over, too" "$SAID" 'not a loopback address'
+like "a setting without its value is not passed over" "$(sendense-hub --data-dir "" --listen 127.0.0.1:0 2>&1)" 'data_dir has no value'
+like "… nor a configuration without its name" "$(sendense-hub --config "" --data-dir "$T/hub" 2>&1)" 'needs the name of a file'
 like "one data directory, one hub" "$(sendense-hub --data-dir "$T/hub" --listen 127.0.0.1:0 2>&1)" 'another sendense-hub'
 
 # --- repository and catalog ---
@@ -28,6 +42,7 @@ is "a second scan makes nothing new" "$(jq .created "$T/scan")" 0
 is "backups by VM" "$(api '/backup/list?vm_name=web01' | jq .total)" 3
 is "backups by type" "$(api '/backups?backup_type=full' | jq .total)" 2
 is "backups by status" "$(api '/backup/list?status=running' | jq .total)" 0
+is "an empty filter is none" "$(api '/backup/list?vm_name=&vm_context_id=&repository_id=&status=&backup_type=' | jq .total)" 6
 is "newest first" "$(api '/backup/list?vm_name=web01' | jq -r '.backups[0].backup_id')" backup-web01-1700172800
 expect "an unknown status" 400 INVALID_ARGUMENT '/backup/list?status=nice'
 is "one backup" "$(api /backup/backup-web01-1700086400 | jq -r .parent_backup_id)" backup-web01-1700000000
@@ -93,6 +108,7 @@ is "resumed with If-Range" "$(api "$D" -r 2999990- -H "If-Range: $E" | wc -c)" 1
 is "not resumed when it is another" "$(api "$D" -r 2999990- -H 'If-Range: "other"' | wc -c)" 3000000
 api "$D" -H "If-None-Match: $E" >/dev/null; is "not modified" "$(status)" 304
 api "$D" -r 4000000- >/dev/null; is "no such range" "$(status)" 416
+api "$D" -r 4000000- -i >"$T/head"; is "… an error that is not named as the file" "$(grep -ci '^content-disposition' "$T/head")" 0
 is "HEAD has no body" "$(curl -sI -o /dev/null -w '%{http_code} %{size_download}' -H "Authorization: Bearer $TOKEN" "$URL$D")" "200 0"
 like "names are RFC 6266" "$(api "/restore/$M/download?path=/home/anna/documents/Gr%C3%BC%C3%9Fe.txt" -I)" "filename\*=UTF-8''Gr%C3%BC%C3%9Fe.txt"
 is "an empty hole of 64 MiB" "$(api "/restore/$M/download?path=/home/ben/sparse.img" | cmp - <(head -c 67108864 /dev/zero) && echo same)" same
@@ -100,6 +116,8 @@ expect "a directory is no file" 400 IS_A_DIRECTORY "/restore/$M/download?path=/e
 expect "a file is no directory" 400 NOT_A_DIRECTORY "/restore/$M/files?path=/etc/hostname"
 expect "a missing file" 404 NOT_FOUND "/restore/$M/download?path=/etc/nope"
 expect "a missing volume" 404 VOLUME_NOT_FOUND "/restore/$M/files?path=/&volume=9"
+api "/restore/$M/download-directory?path=/home" -I >"$T/head"
+is "HEAD of what has no length yet tells none" "$(status) $(grep -ci '^content-length' "$T/head")" "200 0"
 for f in zip tar tar.gz tar.zst; do
 	api "/restore/$M/download-directory?path=/home&format=$f" >"$T/a.$f"
 	is "archive $f" "$(status)" 200
@@ -132,6 +150,8 @@ is "cancelled before it begins" "$(api /restore/downloads/track-0002 -X DELETE |
 expect "… it is refused" 409 CANCELLED "$D&track=track-0002"
 api "/restore/$M/download?path=/etc/nope&track=track-0003" >/dev/null
 is "one that cannot begin" "$(api /restore/downloads/track-0003 | jq -c '[.state, (.error | length > 10)]')" '["failed",true]'
+api "$D&track=track-0003" >/dev/null
+is "… and then can" "$(api /restore/downloads/track-0003 | jq -c '[.state, .error]')" '["complete",null]'
 curl -s --limit-rate 20M --max-time 60 -o "$T/slow" -H "Authorization: Bearer $TOKEN" "$URL/restore/$M/download?path=/home/ben/sparse.img&track=track-0004" &
 slow=$!
 runs() { [ "$(api /restore/downloads/track-0004 | jq -r .state)" = running ]; }
@@ -171,6 +191,37 @@ is "its disk is kept" "$(api /backups/backup-winsrv01-1700176400/disks | jq .cou
 is "and its mount, too" "$(api "/restore/$W1" >/dev/null; status)" 200
 mv "$T/aside" "$F"
 is "as if nothing had been" "$(api "/repositories/$R/scan" -X POST | jq -c '[.created, (.orphans | length)]')" '[0,0]'
+# … but a disk that is gone takes its mount with it, worker and all.
+mv "$F" "$T/aside"
+api "/repositories/$R/scan" -X POST >/dev/null
+expect "the mount of a disk that is gone has ended" 404 MOUNT_NOT_FOUND "/restore/$W1/files?path=/"
+mv "$T/aside" "$F"
+api "/repositories/$R/scan" -X POST >/dev/null
+W1=$(mount backup-winsrv01-1700176400 1)
+is "it is back with its file" "$(status)" 201
+
+# --- a repository with what the catalog cannot take, with names that are not UTF-8, and with an image cut off while it is open ---
+mkdir -p "$T/repo2/a/disk-0" "$T/repo2/m/disk-0" "$T/repo2/m/disk-1" "$T/repo2/web01/disk-0" "$T/repo2"/$'z\xe4/disk-0'
+I=$T/repo/web01/disk-0/backup-web01-1700000000.qcow2
+cp "$I" "$T/repo2/a/disk-0/first.qcow2"; cp "$I" "$T/repo2/web01/disk-0/moved.qcow2"; cp "$I" "$T/repo2"/$'z\xe4/disk-0/last\xff.qcow2'
+sed 's/backup-web01-1700000000/moved/g' "$T/repo/web01/backup-web01-1700000000.json" >"$T/repo2/web01/moved.json"
+# Two restore points each of which is based on the other, by another disk.
+(cd "$T/repo2/m" && qemu-img create -q -f qcow2 disk-0/x.qcow2 1M && qemu-img create -q -f qcow2 -b x.qcow2 -F qcow2 disk-0/y.qcow2 1M &&
+	qemu-img create -q -f qcow2 disk-1/y.qcow2 1M && qemu-img create -q -f qcow2 -b y.qcow2 -F qcow2 disk-1/x.qcow2 1M)
+O=$(add_repository other "$T/repo2")
+api "/repositories/$O/scan" -X POST >"$T/scan2"
+is "what is whole is registered" "$(jq -c '[.restore_points, .created, (.found | length)]' "$T/scan2")" '[3,3,3]'
+is "… and what is not is named, with the reason" "$(jq -r '[.orphans[] | select(.reason | length > 10) | .path] | join(",")' "$T/scan2")" \
+	'm/disk-0/x.qcow2,m/disk-1/x.qcow2,m/disk-0/y.qcow2,m/disk-1/y.qcow2'
+is "a VM of another repository is one of its own here" "$(api '/vm-contexts?vm_name=web01' | jq -c '[.total, ([.vm_contexts[].repository_id] | unique | length)]')" '[2,2]'
+is "… and stays the same" "$(api "/repositories/$O/scan" -X POST | jq .created) $(api '/vm-contexts?vm_name=web01' | jq .total)" '0 2'
+B=$(api "/backups?repository_id=$O" | jq -r '.backups[].backup_id | select(startswith("last"))')
+X=$(mount "$B")
+is "a mount shows its file as the backup does" "$(jq -c '[.disks[].qcow2_path]' "$T/body")" "$(api "/backups/$B/disks" | jq -c '[.disks[].qcow2_path]')"
+truncate -s 65536 "$T/repo2"/$'z\xe4/disk-0/last\xff.qcow2'
+expect "an image cut off cannot be read" 422 IO_ERROR "/restore/$X/download?path=/home/ben/photo.raw"
+api "/restore/$X" -X DELETE >/dev/null
+api "/repositories/$O?backups=forget" -X DELETE >/dev/null
 
 # --- restart, kill -9, unmount ---
 hub_stop; is "SIGTERM stops cleanly" $? 0
