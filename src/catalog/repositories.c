@@ -131,7 +131,7 @@ static int delete_unused(struct catalog *c, const char *id, struct err *e)
 	if (r < 0)
 		return r;
 	if (has_vms || has_backups)
-		return err_set(e, ERR_CONFLICT, "catalog", "the repository is in use; delete the VM contexts with their backups first");
+		return err_set(e, ERR_CONFLICT, "catalog", "the catalog holds backups of this repository; forget them with it (?backups=forget, --forget): no file is touched");
 	sqlite3_stmt *st;
 	r = db_prepare(c, "DELETE FROM repositories WHERE id = ?1", &st, e);
 	if (r < 0)

@@ -35,7 +35,7 @@ static const struct command commands[] = {
 	{"repo", "add", cmd_repo_add, "tS", 2, 2, "repo add [--type local|nfs|cifs] [--scan] NAME LOCATION"},
 	{"repo", "list", cmd_repo_list, "", 0, 0, "repo list"},
 	{"repo", "scan", cmd_repo_scan, "", 1, 1, "repo scan NAME|ID"},
-	{"repo", "remove", cmd_repo_remove, "", 1, 1, "repo remove NAME|ID"},
+	{"repo", "remove", cmd_repo_remove, "g", 1, 1, "repo remove [--forget] NAME|ID"},
 	{"vm", "list", cmd_vm_list, "", 0, 0, "vm list"},
 	{NULL, "status", cmd_status, "", 0, 0, "status"},
 };
@@ -56,6 +56,7 @@ static const struct option long_options[] = {
 	{"continue", no_argument, NULL, 'c'},
 	{"force", no_argument, NULL, 'F'},
 	{"scan", no_argument, NULL, 'S'},
+	{"forget", no_argument, NULL, 'g'},
 	{"passphrase-file", required_argument, NULL, 'p'},
 	{"recovery-key-file", required_argument, NULL, 'R'},
 	{"key-file", required_argument, NULL, 'k'},
@@ -121,6 +122,7 @@ static void take_option(struct parsed *p, int letter, const char *value)
 	bool *const flags[] = {
 		['u'] = &a->reuse, ['l'] = &a->lines, ['c'] = &a->resume, ['F'] = &a->force,
 		['S'] = &a->scan,  ['j'] = &a->json,  ['h'] = &p->help,   ['V'] = &p->version,
+		['g'] = &a->forget,
 	};
 	size_t at = (size_t)letter;
 	if (at < sizeof(texts) / sizeof(texts[0]) && texts[at])

@@ -14,7 +14,7 @@ struct client_args {
 	const char *volume;                                                /* digits */
 	const char *disks[CLIENT_DISKS_MAX];                               /* digits, or the one word "all" */
 	unsigned disk_count;
-	bool json, lines, reuse, resume, force, scan;
+	bool json, lines, reuse, resume, force, scan, forget;
 	char **operands;
 	int count;
 };

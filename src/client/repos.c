@@ -159,6 +159,7 @@ int cmd_repo_remove(struct client *c, const struct client_args *a)
 	if (find_repository(c, a->operands[0], id, &e) < 0)
 		return complain_err(&e);
 	api_path(&path, "/repositories/%s", id);
+	url_query(&path, "backups", a->forget ? "forget" : NULL);
 	struct call call = {.method = "DELETE", .path = buf_str(&path)};
 	return show(c, a, &call, print_removed);
 }

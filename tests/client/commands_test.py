@@ -190,6 +190,15 @@ class Repositories(Case):
         self.run_client("repo", "remove", "r-1")
         self.run_client("repo", "remove", "nothing", status=3)
 
+    def test_backups_are_forgotten_when_asked_for(self):
+        self.hub.on("GET", "/repositories", (200, self.LIST))
+        self.hub.on("DELETE", "/repositories/r-1", (200, {"message": "removed"}))
+        self.run_client("repo", "remove", "r-1")
+        self.assertEqual(self.last().query, {})
+        self.run_client("repo", "remove", "--forget", "r-1")
+        self.assertEqual(self.last().query, {"backups": "forget"})
+        self.run_client("repo", "scan", "--forget", "r-1", status=2)
+
     def test_refusals_need_no_hub(self):
         for args in (["repo", "add", "x", "relative"], ["repo", "add", "x", "/y", "--type", "ftp"], ["repo", "add", "x"]):
             self.run_client(*args, status=2)
