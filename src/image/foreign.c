@@ -50,20 +50,37 @@ struct ends {
 	uint8_t head[SECTOR], tail[SECTOR];
 };
 
+static bool has_magic(const struct ends *x, const struct magic *m)
+{
+	const uint8_t *at = m->off < 0 ? x->tail + SECTOR + m->off : x->head + m->off;
+	return memcmp(at, m->bytes, m->len) == 0;
+}
+
+/* As what it is said to be, or where nothing is said, as anything. */
+static bool known_by_head(const struct ends *x, enum image_format said)
+{
+	for (unsigned i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
+		if (magics[i].off >= 0 && (said == IMAGE_AUTO || said == magics[i].format) && has_magic(x, &magics[i]))
+			return true;
+	return false;
+}
+
+/* The end is looked at only where the beginning says nothing: a fixed VHD has its header there. Of a file that need not be one it may be
+ * unreadable: the rest is not. */
 static int read_ends(const struct image_layer *l, struct ends *ret, struct err *e)
 {
 	uint64_t size = l->info.file_size;
 	*ret = (struct ends){0};
 	int r = layer_pread(l->fd, 0, ret->head, min_size(SECTOR, size), e);
-	if (r == 0 && size >= SECTOR)
-		r = layer_pread(l->fd, size - SECTOR, ret->tail, SECTOR, e);
+	if (r < 0 || size < SECTOR || known_by_head(ret, l->info.format))
+		return r;
+	r = layer_pread(l->fd, size - SECTOR, ret->tail, SECTOR, e);
+	if (r < 0 && l->info.format == IMAGE_AUTO) {
+		err_clear(e);
+		memset(ret->tail, 0, SECTOR);
+		r = 0;
+	}
 	return r;
-}
-
-static bool has_magic(const struct ends *x, const struct magic *m)
-{
-	const uint8_t *at = m->off < 0 ? x->tail + SECTOR + m->off : x->head + m->off;
-	return memcmp(at, m->bytes, m->len) == 0;
 }
 
 int foreign_detect(const struct image_layer *l, enum image_format *ret, struct err *e)

@@ -178,12 +178,37 @@ static void a_bad_sector_is_of_its_cluster_alone(void **state)
 	close(fd);
 }
 
+/* Neither a QCOW2 image nor a raw one needs its last sector to be opened. */
+static void a_bad_last_sector_is_no_reason_not_to_open(void **state)
+{
+	(void)state;
+	static uint8_t img[FILE_BYTES], to[CLUSTER];
+	struct err e = ERR_INIT;
+	bad_at = FILE_BYTES - 1;
+	for (unsigned i = 0; i < 2; i++) {
+		compose(img);
+		if (i > 0)
+			memset(img, 'A', CLUSTER);
+		int fd = file_of(img, sizeof(img));
+		struct blk *b = open_one(fd);
+		assert_ok(blk_read(b, 0, to, sizeof(to), &e), &e);
+		assert_int_equal(to[0], 'A');
+		blk_unref(b);
+		struct image_layer *l;
+		assert_int_equal(image_layer_open(fd, IMAGE_VHD, &l, &e), ERR_IO);
+		err_clear(&e);
+		close(fd);
+	}
+	bad_at = UINT64_MAX;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(layers_outlive_the_threads),
 		cmocka_unit_test(what_is_asked_ahead_leaves_room),
 		cmocka_unit_test(a_bad_sector_is_of_its_cluster_alone),
+		cmocka_unit_test(a_bad_last_sector_is_no_reason_not_to_open),
 	};
 	return cmocka_run_group_tests_name("image-close", tests, NULL, NULL);
 }

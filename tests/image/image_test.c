@@ -161,6 +161,10 @@ static void foreign_refused(void **state)
 	memcpy(img, "conectix", 8);
 	put_be32(img + 60, 4);
 	fails_as(IMAGE_VHD, ERR_IMAGE_UNSUPPORTED, "parent");
+	/* The header at the beginning is the one that is read by. */
+	memcpy(img + sizeof(img) - 512, "conectix", 8);
+	put_be32(img + sizeof(img) - 512 + 60, 3);
+	fails_as(IMAGE_VHD, ERR_IMAGE_UNSUPPORTED, "parent");
 	memset(img, 0, sizeof(img));
 	memcpy(img + 64, "\x7f\x10\xda\xbe", 4);
 	put_le32(img + 76, 4);
@@ -175,6 +179,12 @@ static void foreign_refused(void **state)
 	fails_as(IMAGE_QCOW1, ERR_IMAGE_UNSUPPORTED, "parent");
 	put_be32(img + 36, 1);
 	fails_as(IMAGE_QCOW1, ERR_IMAGE_ENCRYPTED, "encrypted");
+	/* A fixed VHD is one whatever its guest writes into the first sector. */
+	memset(img, 0, sizeof(img));
+	memcpy(img, "QFI\xfb\0\0\0\3", 8);
+	memcpy(img + sizeof(img) - 512, "conectix", 8);
+	struct err e = ERR_INIT;
+	assert_ok(try_open(img, sizeof(img), IMAGE_VHD, &e), &e);
 	/* A guest's raw disk that begins like a descriptor is not followed. */
 	memset(img, 0, sizeof(img));
 	strcpy((char *)img, "# Disk DescriptorFile\nRW 1 FLAT \"other.raw\" 0\n");
