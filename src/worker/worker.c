@@ -151,10 +151,16 @@ static void start_job(struct worker *w, struct wire_frame *f)
 	}
 }
 
-static int await_frame(const struct worker *w, struct err *e)
+/* Answers that are held go out before it waits. */
+static int await_frame(struct worker *w, struct err *e)
 {
 	struct pollfd p = {.fd = w->sock, .events = POLLIN};
-	if (poll(&p, 1, -1) < 0 && errno != EINTR)
+	int n = poll(&p, 1, 0);
+	if (n == 0) {
+		jobs_flush(w);
+		n = poll(&p, 1, -1);
+	}
+	if (n < 0 && errno != EINTR)
 		return err_set_errno(e, ERR_INTERNAL, errno, "worker", "cannot wait for requests");
 	return 0;
 }
@@ -162,16 +168,15 @@ static int await_frame(const struct worker *w, struct err *e)
 static int serve(struct worker *w, uint8_t *buf, struct err *e)
 {
 	for (;;) {
+		int r = await_frame(w, e);
+		if (r < 0)
+			return r;
+		/* Not before the frame is there: it may come of OPEN's answer, which a job thread gives. */
 		w->phase = atomic_load(&w->next_phase);
 		struct wire_frame f;
-		int r = wire_recv(w->sock, WIRE_TO_WORKER, w->phase, false, buf, &f, e);
-		if (r == WIRE_NOTHING) {
-			jobs_flush(w);
-			r = await_frame(w, e);
-			if (r < 0)
-				return r;
+		r = wire_recv(w->sock, WIRE_TO_WORKER, w->phase, false, buf, &f, e);
+		if (r == WIRE_NOTHING)
 			continue;
-		}
 		if (r != WIRE_FRAME)
 			return r;
 		if (f.type == WIRE_CANCEL)

@@ -113,6 +113,19 @@ static void test_read(void **state)
 	assert_true(session_alive(shared));
 }
 
+/* The first question may come before the worker's main thread has seen that the disks are open. */
+static void test_question_at_once(void **state)
+{
+	(void)state;
+	char usual[sizeof(worker)];
+	memcpy(usual, worker, sizeof(usual));
+	(void)snprintf(worker, sizeof(worker), "%s/tests/session/slow-worker", getenv("SENDENSE_BUILD"));
+	struct session *s = opened("base.qcow2", NULL);
+	memcpy(worker, usual, sizeof(usual));
+	check_range(s, 1000, 5000);
+	session_close(s);
+}
+
 static void test_layers(void **state)
 {
 	(void)state;
@@ -550,7 +563,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),           cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_cold_layers),
+		cmocka_unit_test(test_cold_layers), cmocka_unit_test(test_question_at_once),
 		cmocka_unit_test(test_data_file),      cmocka_unit_test(test_refused_layers),
 		cmocka_unit_test(test_stat_and_errors), cmocka_unit_test(test_list_pages),
 		cmocka_unit_test(test_archive_of_same_names), cmocka_unit_test(test_archive_names_what_is_broken),
