@@ -97,7 +97,7 @@ static int check_open(struct archive *a, bool file, struct err *e)
 	return err_set(e, ERR_INTERNAL, "archive", "the archive was called out of order");
 }
 
-/* The runs must ascend inside the file; their sum is what follows. */
+/* The runs must ascend inside the file; their sum is what follows. GNU tar takes each from whole blocks, others take them as they come. */
 static int check_runs(const struct archive_entry *en, uint64_t *ret, struct err *e)
 {
 	uint64_t end = 0, sum = 0;
@@ -107,6 +107,8 @@ static int check_runs(const struct archive_entry *en, uint64_t *ret, struct err 
 		const struct archive_run *run = &en->runs[i];
 		if (run->off < end || !range_inside(run->off, run->len, en->size))
 			return err_set(e, ERR_INVALID, "archive", "the runs of a sparse file overlap or leave it");
+		if (run->len % ARCHIVE_RUN_UNIT != 0 && i + 1 < en->run_count)
+			return err_set(e, ERR_INVALID, "archive", "a run of a sparse file ends within a block");
 		end = run->off + run->len;
 		sum += run->len;
 	}

@@ -30,6 +30,7 @@
 
 enum {
 	ARCHIVE_PATH_MAX = 65000,            /* bytes of a path or a link target: zip counts in 16 bits */
+	ARCHIVE_RUN_UNIT = 512,              /* the length of each run but the last is a multiple of it */
 };
 
 enum archive_format {

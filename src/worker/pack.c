@@ -143,6 +143,23 @@ static void read_xattrs(struct pack *p, struct fs_id id, const char *path)
 	}
 }
 
+/* Adds a run, widened to what an archive takes. False: there are too many. */
+static bool add_run(struct pack *p, uint64_t off, uint64_t end, uint64_t size)
+{
+	struct archive_run *last = p->run_count ? &p->runs[p->run_count - 1] : NULL;
+	off -= off % ARCHIVE_RUN_UNIT;
+	if (end % ARCHIVE_RUN_UNIT != 0)
+		end = min_u64(end - end % ARCHIVE_RUN_UNIT + ARCHIVE_RUN_UNIT, size);
+	if (last && off <= last->off + last->len) {
+		last->len = end - last->off;
+		return true;
+	}
+	if (p->run_count == RUNS_MAX)
+		return false;
+	p->runs[p->run_count++] = (struct archive_run){.off = off, .len = end - off};
+	return true;
+}
+
 /* Fills p->runs with the file's data runs; false where it is not worth a sparse entry, or has too many. */
 static bool read_runs(struct pack *p, struct fs_file *f)
 {
@@ -152,14 +169,8 @@ static bool read_runs(struct pack *p, struct fs_file *f)
 		struct fs_extent ext;
 		if (fs_file_extent(f, off, f->size - off, &ext, &why) < 0)
 			return false; /* reading it says what is wrong */
-		struct archive_run *last = p->run_count ? &p->runs[p->run_count - 1] : NULL;
-		if (ext.kind != FS_EXTENT_ZERO && last && last->off + last->len == off) {
-			last->len += ext.len;
-		} else if (ext.kind != FS_EXTENT_ZERO) {
-			if (p->run_count == RUNS_MAX)
-				return false;
-			p->runs[p->run_count++] = (struct archive_run){.off = off, .len = ext.len};
-		}
+		if (ext.kind != FS_EXTENT_ZERO && !add_run(p, off, off + ext.len, f->size))
+			return false;
 		off += ext.len;
 	}
 	return !(p->run_count == 1 && p->runs[0].off == 0 && p->runs[0].len == f->size);
