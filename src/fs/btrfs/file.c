@@ -13,7 +13,8 @@ struct btrfs_file {
 	bool sums;
 	struct btrfs_extent ext;     /* the last one; len 0: none */
 	uint8_t *unpacked;           /* BTRFS_PACKED_MAX, of a compressed extent; NULL until one is read */
-	uint64_t unpacked_of;        /* its address, 0: none */
+	uint64_t unpacked_of;        /* its address, 0: none … */
+	uint64_t unpacked_len;       /* … and how much of it: items of one extent may differ in a damaged tree */
 };
 
 static int check_file(const struct btrfs_inode *in, const char *stream, struct err *e)
@@ -150,7 +151,7 @@ static int unpack_extent(struct btrfs_file *f, struct err *e)
 {
 	struct btrfs_fs *x = btrfs_of(f->file.fs);
 	const struct btrfs_extent *t = &f->ext;
-	if (t->type == BTRFS_REGULAR && f->unpacked_of == t->logical)
+	if (t->type == BTRFS_REGULAR && f->unpacked_of == t->logical && f->unpacked_len == t->ram)
 		return 0;
 	f->unpacked_of = 0;
 	if (!f->unpacked)
@@ -162,8 +163,10 @@ static int unpack_extent(struct btrfs_file *f, struct err *e)
 	int r = btrfs_data_read(x, t->logical, x->packed, (size_t)t->disk_len, f->sums, e);
 	if (r == 0)
 		r = btrfs_unpack(x, t->packing, x->packed, (size_t)t->disk_len, f->unpacked, (size_t)t->ram, e);
-	if (r == 0)
+	if (r == 0) {
 		f->unpacked_of = t->logical;
+		f->unpacked_len = t->ram;
+	}
 	return r;
 }
 
