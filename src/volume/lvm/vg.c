@@ -177,7 +177,8 @@ static int load_lvs(struct lvm_vg *vg, struct err *e)
 	return 0;
 }
 
-/* A snapshot is a hidden LV that names its origin and the LV that stores what differs. */
+/* A snapshot is an LV of its own that names its origin and the LV that stores what differs. People know it by the store's name, but
+ * in the metadata it is the snapshot that is visible. */
 static void link_snapshots(struct lvm_vg *vg)
 {
 	for (unsigned i = 0; i < vg->lv_count; i++) {
@@ -187,10 +188,12 @@ static void link_snapshots(struct lvm_vg *vg)
 			continue;
 		struct lvm_lv *cow = lvm_vg_lv(vg, lvm_string(&vg->tree, segment, "cow_store"));
 		struct lvm_lv *origin = lvm_vg_lv(vg, lvm_string(&vg->tree, segment, "origin"));
-		if (cow)
+		if (cow) {
 			cow->snapshot = lv;
-		else if (origin)
+			cow->visible |= lv->visible;
+		} else if (origin) {
 			origin->merging = lv;
+		}
 		lv->visible = false;
 	}
 }
