@@ -1,5 +1,5 @@
 /* The formats whose tables somebody else reads (QEMU, in a process of its own): what a file is, and what in its header leads to
- * other files or has to be refused by name. Sizes and tables are not looked at here.
+ * other files or has to be refused by name. Tables are not looked at here.
  *
  * VMDK: "Virtual Disk Format 5.0"; VHD: "Virtual Hard Disk Image Format Specification"; VHDX: [MS-VHDX]; VDI, QED, QCOW:
  * as QEMU has them (docs/interop/qed_spec.txt, block/vdi.c's and block/qcow.c's headers). */
@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "image/vmdk.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,10 @@ enum {
 	VHD_DIFFERENCING = 4,
 	QED_BACKING_FILE = 1,
 	VDI_DIFFERENCING = 4,
+	VDI_TYPE = 0x4c,
+	VDI_DATA_OFFSET = 0x158,
+	VDI_BLOCK_BYTES = 0x178,
+	VDI_BLOCKS_ALLOCATED = 0x184,
 	VHDX_REGION_TABLE = 192 << 10,
 	VHDX_ENTRIES_MAX = 2047,
 	VHDX_METADATA_ENTRIES = 64,          /* looked at: there are five known ones */
@@ -214,6 +219,19 @@ static int differencing(const struct image_layer *l, struct err *e)
 	               image_format_name(l->info.format));
 }
 
+/* QEMU would read zeroes where blocks are missing. */
+static int vdi_header(const struct image_layer *l, const uint8_t *head, struct err *e)
+{
+	if (get_le32(head + VDI_TYPE) == VDI_DIFFERENCING)
+		return differencing(l, e);
+	uint64_t blocks = (uint64_t)get_le32(head + VDI_BLOCKS_ALLOCATED) * get_le32(head + VDI_BLOCK_BYTES);
+	if (!range_inside(get_le32(head + VDI_DATA_OFFSET), blocks, l->info.file_size))
+		return err_set(e, ERR_IMAGE_UNREADABLE, module,
+		               "the image is truncated: %" PRIu32 " blocks of data are not within its %" PRIu64 " bytes",
+		               get_le32(head + VDI_BLOCKS_ALLOCATED), l->info.file_size);
+	return 0;
+}
+
 static int header(struct image_layer *l, const struct ends *x, struct err *e)
 {
 	const uint8_t *head = x->head;
@@ -226,7 +244,7 @@ static int header(struct image_layer *l, const struct ends *x, struct err *e)
 	case IMAGE_VHDX:
 		return vhdx_has_parent(l) ? differencing(l, e) : 0;
 	case IMAGE_VDI:
-		return get_le32(head + 76) == VDI_DIFFERENCING ? differencing(l, e) : 0;
+		return vdi_header(l, head, e);
 	case IMAGE_QED:
 		return (get_le64(head + 16) & QED_BACKING_FILE) != 0 ? differencing(l, e) : 0;
 	case IMAGE_QCOW1:

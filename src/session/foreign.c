@@ -83,13 +83,31 @@ static int write_descriptor(const struct session_extent_file *files, unsigned co
 	return fd_steal(&fd);
 }
 
+/* Behind the end of a file QEMU reads zeroes and says nothing. */
+static int check_length(const struct session_extent_file *f, struct err *e)
+{
+	enum { SECTOR = 512 };
+	const struct wire_extent *x = &f->extent;
+	off_t end = x->kind == WIRE_EXTENT_FLAT ? lseek(f->fd, 0, SEEK_END) : 0;
+	if (end < 0)
+		return err_set_errno(e, ERR_IO, errno, "session", "cannot find the size of \"%s\"", x->name);
+	uint64_t have = (uint64_t)end / SECTOR;
+	if (x->kind == WIRE_EXTENT_FLAT && (x->first > have || x->sectors > have - x->first))
+		return err_set(e, ERR_IMAGE_UNREADABLE, "session", "the image is truncated: \"%s\" has %" PRIu64 " sectors, fewer than the disk's "
+		               "descriptor says", x->name, have);
+	return 0;
+}
+
 static int check_files(int fd, const struct session_extent_file *files, unsigned count, struct err *e)
 {
 	bool ok = count > 0 || (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
 	for (unsigned i = 0; i < count; i++)
 		ok = ok && files[i].fd >= 0 && (fcntl(files[i].fd, F_GETFL) & O_ACCMODE) == O_RDONLY &&
 		     (unsigned)files[i].extent.kind < WIRE_EXTENT_KINDS;
-	return ok ? 0 : err_set(e, ERR_INVALID, "session", "only files opened for reading are read");
+	int r = ok ? 0 : err_set(e, ERR_INVALID, "session", "only files opened for reading are read");
+	for (unsigned i = 0; i < count && r == 0; i++)
+		r = check_length(&files[i], e);
+	return r;
 }
 
 static int start(struct session *s, const char *format, int fd, const struct session_extent_file *files, unsigned count,

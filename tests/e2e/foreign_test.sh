@@ -110,6 +110,14 @@ like 'the same as a part of a disk: QEMU may not open it' "$out" 'IMAGE_UNREADAB
 like 'a QCOW with a backing file' "$(sendense image info evil/backed.qcow 2>&1)" 'parent.*IMAGE_UNSUPPORTED'
 head -c 200000 dynamic.vhdx >cut.vhdx
 like 'a VHDX that is cut off' "$(sendense image info cut.vhdx 2>&1)" 'qemu-nbd cannot open the vhdx image: .*IMAGE_UNREADABLE'
+# where QEMU itself would read zeroes
+for i in mono.vmdk:mono-flat.vmdk two.vmdk:two-f001.vmdk plain.vdi:plain.vdi static.vdi:static.vdi; do
+	part=${i#*:} whole=$(stat -c %s "${i#*:}")
+	cp "$part" whole.part
+	truncate -s $((whole - 512)) "$part"
+	like "$part is cut off" "$(sendense image info "${i%:*}" 2>&1)" 'the image is truncated: .*IMAGE_UNREADABLE'
+	mv whole.part "$part"
+done
 is 'no message names a descriptor' "$(sendense image info cut.vhdx 2>&1 | grep -c /proc/)" 0
 
 # --- in the hub

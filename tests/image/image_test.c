@@ -157,6 +157,7 @@ static void fails_as(enum image_format format, int code, const char *word)
 static void foreign_refused(void **state)
 {
 	(void)state;
+	struct err e = ERR_INIT;
 	memset(img, 0, sizeof(img));
 	memcpy(img, "conectix", 8);
 	put_be32(img + 60, 4);
@@ -169,6 +170,16 @@ static void foreign_refused(void **state)
 	memcpy(img + 64, "\x7f\x10\xda\xbe", 4);
 	put_le32(img + 76, 4);
 	fails_as(IMAGE_VDI, ERR_IMAGE_UNSUPPORTED, "parent");
+	/* QEMU would read zeroes where blocks are missing. */
+	put_le32(img + 76, 1);
+	put_le32(img + 0x158, CLUSTER);
+	put_le32(img + 0x178, CLUSTER);
+	put_le32(img + 0x184, sizeof(img) / CLUSTER - 1);
+	assert_ok(try_open(img, sizeof(img), IMAGE_AUTO, &e), &e);
+	assert_int_equal(try_open(img, sizeof(img) - 1, IMAGE_AUTO, &e), ERR_IMAGE_UNREADABLE);
+	put_le32(img + 0x184, UINT32_MAX);
+	put_le32(img + 0x178, UINT32_MAX);
+	fails_as(IMAGE_VDI, ERR_IMAGE_UNREADABLE, "truncated");
 	memset(img, 0, sizeof(img));
 	memcpy(img, "QED", 4);
 	img[16] = 1;
@@ -183,7 +194,7 @@ static void foreign_refused(void **state)
 	memset(img, 0, sizeof(img));
 	memcpy(img, "QFI\xfb\0\0\0\3", 8);
 	memcpy(img + sizeof(img) - 512, "conectix", 8);
-	struct err e = ERR_INIT;
+	err_clear(&e);
 	assert_ok(try_open(img, sizeof(img), IMAGE_VHD, &e), &e);
 	/* A guest's raw disk that begins like a descriptor is not followed. */
 	memset(img, 0, sizeof(img));
