@@ -196,6 +196,21 @@ static void fill_entry(struct archive_entry *en, const char *path, const struct 
 	};
 }
 
+/* Attributes that are longer than the archive takes stay behind, not what has them. */
+static int begin_entry(struct pack *p, const struct walk_entry *we, struct archive_entry *en, struct err *e)
+{
+	int r = archive_entry(p->archive, en, e);
+	if (r != ERR_INVALID || en->xattr_count == 0)
+		return r;
+	struct err first = *e;
+	err_clear(e);
+	en->xattr_count = 0;
+	r = archive_entry(p->archive, en, e);
+	if (r == 0)
+		note(p, we->path, "LIMIT_EXCEEDED", first.msg);
+	return r;
+}
+
 /* --- files ---------------------------------------------------------------------------------------- */
 
 static int copy_range(struct pack *p, struct fs_file *f, uint64_t off, uint64_t len, struct err *why, struct err *e)
@@ -244,7 +259,7 @@ static int pack_file(struct pack *p, const struct walk_entry *we, struct archive
 		if (l) {
 			en->type = ARCHIVE_HARDLINK;
 			en->link_target = l->path;
-			return archive_entry(p->archive, en, e);
+			return begin_entry(p, we, en, e);
 		}
 	}
 	struct fs_file *f = NULL;
@@ -268,7 +283,7 @@ static int pack_file(struct pack *p, const struct walk_entry *we, struct archive
 		en->runs = sparse ? p->runs : NULL;
 		en->run_count = sparse ? p->run_count : 0;
 		uint64_t errors = p->job->out.errors;
-		r = archive_entry(p->archive, en, e);
+		r = begin_entry(p, we, en, e);
 		if (r == 0)
 			r = copy_file(p, f, en, we->path, e);
 		/* Each name of a file that is broken is listed, and so looked at. */
@@ -294,7 +309,7 @@ static int pack_symlink(struct pack *p, const struct walk_entry *we, struct arch
 	}
 	en->type = ARCHIVE_SYMLINK;
 	en->link_target = buf_str(&p->target);
-	return archive_entry(p->archive, en, e);
+	return begin_entry(p, we, en, e);
 }
 
 static int pack_special(struct pack *p, const struct walk_entry *we, struct archive_entry *en, struct err *e)
@@ -304,7 +319,7 @@ static int pack_special(struct pack *p, const struct walk_entry *we, struct arch
 		return 0;
 	}
 	en->type = we->type == FS_BLOCK ? ARCHIVE_BLOCK : we->type == FS_CHAR ? ARCHIVE_CHAR : ARCHIVE_FIFO;
-	return archive_entry(p->archive, en, e);
+	return begin_entry(p, we, en, e);
 }
 
 static int pack_one(struct pack *p, const struct walk_entry *we, struct archive_entry *en, struct err *e)
@@ -312,7 +327,7 @@ static int pack_one(struct pack *p, const struct walk_entry *we, struct archive_
 	switch (we->type) {
 	case FS_DIRECTORY:
 		en->type = ARCHIVE_DIRECTORY;
-		return archive_entry(p->archive, en, e);
+		return begin_entry(p, we, en, e);
 	case FS_FILE:
 		return pack_file(p, we, en, e);
 	case FS_SYMLINK:

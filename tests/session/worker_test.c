@@ -367,6 +367,16 @@ static void test_archive_names_what_is_broken(void **state)
 	session_close(s);
 }
 
+/* A megabyte of attributes, with what stands around them more than an archive takes of one entry: the bytes do not go with them. */
+static void test_archive_of_many_attributes(void **state)
+{
+	(void)state;
+	struct session *s = opened("attributes.qcow2", NULL);
+	struct session_path all = at("/");
+	check_unpacked(s, &all, 1, "test \"$(cat f)\" = data && grep -q '^/f: LIMIT_EXCEEDED' RESTORE-ERRORS.txt");
+	session_close(s);
+}
+
 static void test_cancel(void **state)
 {
 	(void)state;
@@ -486,7 +496,10 @@ static int group_setup(void **state)
 	               "head -c %d /dev/urandom >t/data/big && for i in $(seq -f %%03.0f 0 %d); do echo $i >t/many/f$i; done && "
 	               "mkdir -p u/d && head -c 90000 t/data/big >u/d/one && ln u/d/one u/d/two && echo below >u/d/RESTORE-ERRORS.txt && "
 	               "echo mine | tee u/RESTORE-ERRORS.txt >'u/RESTORE-ERRORS (2).txt' && "
-	               "{ mke2fs -q -t ext2 -d u u.raw 8M && debugfs -w -R 'sif /d/one block[3] 99999999' u.raw && "
+	               "mkdir v && echo data >v/f && head -c 65520 t/data/big >value && "
+	               "for i in $(seq 10 25); do echo \"ea_set -f value /f user.a$i\"; done >commands && "
+	               "{ mke2fs -q -F -t ext4 -b 65536 -O ea_inode -d v v.raw 16M && debugfs -w -f commands v.raw && "
+	               "qemu-img convert -O qcow2 v.raw attributes.qcow2 && mke2fs -q -t ext2 -d u u.raw 8M && debugfs -w -R 'sif /d/one block[3] 99999999' u.raw && "
 	               "qemu-img convert -O qcow2 u.raw broken.qcow2 && mke2fs -q -t ext4 -d t e.raw 64M && qemu-img convert -O qcow2 e.raw base.qcow2 && "
 	               "qemu-img convert -O qcow2 -o data_file=ext.data,data_file_raw=on e.raw ext.qcow2 && "
 	               "qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 over.qcow2 ; } >log 2>&1",
@@ -567,6 +580,7 @@ int main(void)
 		cmocka_unit_test(test_data_file),      cmocka_unit_test(test_refused_layers),
 		cmocka_unit_test(test_stat_and_errors), cmocka_unit_test(test_list_pages),
 		cmocka_unit_test(test_archive_of_same_names), cmocka_unit_test(test_archive_names_what_is_broken),
+		cmocka_unit_test(test_archive_of_many_attributes),
 		cmocka_unit_test(test_archive_manifest_search_measure), cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_many_at_once),   cmocka_unit_test(test_close_during_streams),
 		cmocka_unit_test(test_processors),     cmocka_unit_test(test_the_thread_that_asked_ends),
