@@ -297,14 +297,22 @@ int hub_expire(struct hub *h, const struct catalog_mount *row, bool *ret_closed,
 {
 	pthread_mutex_lock(&h->lock);
 	struct live *l = live_find_locked(h, row->id);
-	bool busy = l && (l->users > 0 || hub_now_us() - l->accessed_at < (int64_t)h->idle_timeout_s * 1000000);
+	int64_t now = hub_now_us(), timeout = (int64_t)h->idle_timeout_s * 1000000;
+	int64_t accessed = l && l->users > 0 ? now : l ? l->accessed_at : 0;
+	bool busy = l && now - accessed < timeout;
+	if (busy)
+		l->stored_at = accessed;
 	/* From here on nobody can begin to use it, so that what was judged idle stays so. */
 	if (l && !busy)
 		l->removed = true;
 	pthread_mutex_unlock(&h->lock);
 	*ret_closed = false;
-	if (busy)
+	if (busy) {
+		/* Its row tells it as well: a hub that is killed meanwhile finds the mount again. */
+		struct err ignored = ERR_INIT;
+		(void)catalog_mount_touch(h->catalog, row->id, accessed, accessed + timeout, &ignored);
 		return 0;
+	}
 	int r = close_mount(h, row->id, e);
 	*ret_closed = r == 0;
 	return r;

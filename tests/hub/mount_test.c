@@ -159,6 +159,16 @@ static void wait_cleaned(int64_t want)
 	assert_string_equal(st.last_error, "");
 }
 
+static int64_t row_expires(const char *mount_id)
+{
+	struct err e = ERR_INIT;
+	struct catalog_mount *row = NULL;
+	assert_ok(catalog_mount_get(hub_catalog(hub), mount_id, &row, &e), &e);
+	int64_t at = row->expires_at;
+	free(row);
+	return at;
+}
+
 static void test_expiry(void **state)
 {
 	(void)state;
@@ -168,11 +178,16 @@ static void test_expiry(void **state)
 	/* A use, as a download holds one, keeps its mount. */
 	struct hub_use *u;
 	assert_ok(hub_use(hub, id2, &u, &e), &e);
+	int64_t first = row_expires(id2);
 	wait_cleaned(1);
 	assert_int_equal(fixture_count(id, "/", &e), ERR_MOUNT_NOT_FOUND);
 	err_clear(&e);
 	(void)sleep(1);
 	assert_true(session_alive(u->session));
+	/* Its row is renewed as well: a hub that is killed now finds the mount again. */
+	for (unsigned i = 0; i < 600 && row_expires(id2) <= first; i++)
+		(void)usleep(100000);
+	assert_true(row_expires(id2) > first);
 	hub_use_release(u);
 	assert_int_equal(fixture_count(id2, "/", &e), 4);
 	wait_cleaned(2);
