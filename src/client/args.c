@@ -1,5 +1,7 @@
 #include "client/commands.h"
 
+#include "base/utf8.h"
+
 #include <curl/curl.h>
 #include <getopt.h>
 #include <string.h>
@@ -256,6 +258,32 @@ static int check_operands(const struct command *c, const struct client_args *a)
 	return 0;
 }
 
+static char *put_name(struct buf *room, const char *text)
+{
+	size_t at = room->len;
+	path_text(room, text);
+	buf_addc(room, '\0');
+	return (char *)room->data + at;
+}
+
+/* VMs and backups may have the names of folders and files, which are bytes: the hub knows them as it shows them. room: where they
+ * are then, and stay. */
+static bool take_names(struct parsed *p, struct buf *room)
+{
+	struct client_args *a = &p->args;
+	size_t bytes = a->vm ? strlen(a->vm) : 0;
+	for (int i = 0; i < a->count; i++)
+		bytes += strlen(a->operands[i]);
+	*room = BUF_INIT(NAME_ESCAPE_GROWTH * bytes + (size_t)a->count + 1);
+	if (!buf_reserve(room, room->max))
+		return false;
+	if (a->vm)
+		a->vm = put_name(room, a->vm);
+	for (int i = 0; i < a->count; i++)
+		a->operands[i] = put_name(room, a->operands[i]);
+	return !room->failed;
+}
+
 static int run(const struct command *c, const struct parsed *p)
 {
 	struct err e = ERR_INIT;
@@ -305,5 +333,11 @@ int client_main(int argc, char **argv)
 		status = check_disks(c, &p.args);
 	if (status == 0)
 		status = check_values(c, &p.args);
+	CLEANUP(buf_free) struct buf names = BUF_INIT(0);
+	/* LOCATION is a path of the hub's machine. */
+	if (status == 0 && c->run != cmd_repo_add && !take_names(&p, &names)) {
+		complain("not enough memory");
+		status = CLIENT_FAILED;
+	}
 	return status != 0 ? status : run(c, &p);
 }

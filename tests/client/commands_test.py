@@ -158,6 +158,21 @@ class Mounts(Case):
         self.assertEqual(sorted(both), ["cleanup", "healthz", "resources"])
 
 
+class Names(Case):
+    """VMs and backups may have the names of folders and files: bytes. On the command line they are that, or as the hub shows them."""
+
+    def test_bytes_and_what_the_hub_shows_are_the_same(self):
+        self.hub.on("GET", "/backup/list", (200, {"backups": [], "total": 0}))
+        self.hub.on("GET", "/backups/b%EE%BF%BF/disks", (200, {"backup_id": "b\uefff", "disks": [], "count": 0}))
+        self.hub.on("POST", "/restore/mount", (201, {"mount_id": "m", "volumes": []}))
+        for vm, backup in ((b"v\xe4m", b"b\xff"), ("v\uefe4m", "b\uefff")):
+            self.run_client("backup", "list", "--vm", vm)
+            self.assertEqual(self.last().query["vm_name"], "v\uefe4m")
+            self.run_client("backup", "disks", backup)
+            self.run_client("mount", backup)
+            self.assertEqual(json.loads(self.last().body)["backup_id"], "b\uefff")
+
+
 class Repositories(Case):
     LIST = {"repositories": [{"id": "r-1", "name": "r-2", "type": "nfs", "location": "/a"},
                              {"id": "r-2", "name": "main", "type": "local", "location": "/b c"}], "count": 2}
