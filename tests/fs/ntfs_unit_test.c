@@ -158,7 +158,7 @@ static void runs_refused(void **state)
 	(void)state;
 	static const struct {
 		const char *name;
-		uint8_t pairs[12];
+		uint8_t pairs[16];
 		uint64_t lowest, highest;
 	} bad[] = {
 		{"behind the volume", {0x21, 1, 0xE8, 0x03, 0}, 0, 0},
@@ -171,6 +171,7 @@ static void runs_refused(void **state)
 		{"a gap between pieces", {0x11, 3, 5, 0}, 2, 4},
 		{"nine bytes of length", {0x19, 1, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0}, 0, 0},
 		{"an enormous hole", {0x08, 0, 0, 0, 0, 0, 0, 0, 0x7F, 0}, 0, 0},
+		{"two holes of 2^42", {0x06, 0, 0, 0, 0, 0, 4, 0x06, 0, 0, 0, 0, 0, 4, 0}, 0, (1ull << 43) - 1},
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct ntfs_runs r = {0};

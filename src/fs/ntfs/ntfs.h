@@ -49,6 +49,7 @@ enum {
 };
 
 #define NTFS_HOLE UINT64_MAX
+#define NTFS_CLUSTERS_MAX ((uint64_t)1 << 42)    /* of one attribute; times NTFS_CLUSTER_MAX it is 2^63 */
 
 enum {
 	NTFS_MFT_NO = 0,

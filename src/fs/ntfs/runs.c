@@ -63,8 +63,8 @@ int ntfs_runs_add(struct ntfs_runs *r, uint64_t volume_clusters, const uint8_t *
 		uint64_t at = NTFS_HOLE;
 		if (lcn_bytes > 0)
 			at = lcn += (uint64_t)get_signed(pairs + i + 1 + len_bytes, lcn_bytes);
-		/* 2^51 clusters of 4 KiB is far beyond any volume: keeps every later product inside 64 bits. */
-		if (count <= 0 || (uint64_t)count > (1ull << 42) || r->end > (1ull << 42))
+		/* So many clusters are far beyond any file, and their bytes are counted in 64 bits. */
+		if (count <= 0 || (uint64_t)count > NTFS_CLUSTERS_MAX - r->end)
 			return err_set(e, ERR_FILE_CORRUPT, "ntfs", "a run has an impossible length");
 		if (lcn_bytes > 0 && !range_inside(at, (uint64_t)count, volume_clusters))
 			return err_set(e, ERR_FILE_CORRUPT, "ntfs",
