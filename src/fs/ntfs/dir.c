@@ -76,10 +76,8 @@ void ntfs_dir_free(struct ntfs_dir *d)
 static bool is_link(struct ntfs_inode *ino)
 {
 	struct err ignored = ERR_INIT;
-	struct ntfs_std std;
 	struct ntfs_kind kind;
-	return ntfs_std_get(ino, &std, &ignored) == 0 && ntfs_kind_get(ino, std.dos_attrs, &kind, &ignored) == 0 &&
-	       kind.type != FS_DIRECTORY;
+	return ntfs_kind_find(ino, &kind, &ignored) == 0 && kind.type != FS_DIRECTORY;
 }
 
 static int dir_open(struct ntfs *ntfs, struct fs_id id, struct ntfs_dir **ret, struct err *e)

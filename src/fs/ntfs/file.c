@@ -47,17 +47,26 @@ static int find_stream(struct ntfs_inode *ino, const char *stream, uint8_t ret_n
 	return r < 0 ? r : found;
 }
 
+static bool is_wof(struct ntfs_inode *ino)
+{
+	struct err ignored = ERR_INIT;
+	struct ntfs_kind kind;
+	return ntfs_kind_find(ino, &kind, &ignored) == 0 && kind.tag == NTFS_TAG_WOF;
+}
+
 int ntfs_streams(struct fs *fs, struct fs_id id, fs_stream_fn *fn, void *arg, struct err *e)
 {
 	struct ntfs_inode ino;
 	int r = ntfs_inode_get_id((struct ntfs *)fs, id, &ino, e);
 	if (r < 0)
 		return r;
+	bool packed = is_wof(&ino);
 	struct ntfs_attrs it = {.ino = &ino, .type = NTFS_AT_DATA};
 	struct ntfs_attr a;
 	while ((r = ntfs_attrs_next(&it, &a, e)) > 0) {
 		/* Further pieces of a run list repeat the name; WOF's stream is the file's own contents. */
-		if (a.name_units == 0 || (!a.resident && a.lowest != 0) || ntfs_attr_named(&a, wof_stream))
+		if (a.name_units == 0 || (!a.resident && a.lowest != 0) ||
+		    (packed && ntfs_attr_named(&a, wof_stream)))
 			continue;
 		char name[NTFS_NAME_UNITS * TEXT_UNIT_BYTES];
 		size_t len = text_from_utf16le(a.name, a.name_units, name);

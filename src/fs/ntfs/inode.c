@@ -4,12 +4,17 @@
 
 enum { STD_LEN = 36, STD_LEN_V3 = 72 };
 
-/* 100 ns since 1601 */
+/* 100 ns since 1601, or before: the number is signed. */
 static struct fs_time time_of(uint64_t t)
 {
 	enum { PER_SEC = 10000000 };
 	const int64_t epoch_sec = 11644473600;       /* 1601 to 1970 */
-	return (struct fs_time){.sec = (int64_t)(t / PER_SEC) - epoch_sec, .nsec = (uint32_t)(t % PER_SEC) * 100};
+	int64_t sec = (int64_t)t / PER_SEC, rest = (int64_t)t % PER_SEC;
+	if (rest < 0) {
+		sec--;
+		rest += PER_SEC;
+	}
+	return (struct fs_time){.sec = sec - epoch_sec, .nsec = (uint32_t)rest * 100};
 }
 
 int ntfs_std_get(struct ntfs_inode *ino, struct ntfs_std *ret, struct err *e)

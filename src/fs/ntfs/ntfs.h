@@ -354,6 +354,8 @@ struct ntfs_kind {
 
 int ntfs_reparse_get(struct ntfs_inode *ino, struct ntfs_reparse *ret, struct err *e);
 int ntfs_kind_get(struct ntfs_inode *ino, uint32_t dos_attrs, struct ntfs_kind *ret, struct err *e);
+/* The same where the attributes are not at hand. */
+int ntfs_kind_find(struct ntfs_inode *ino, struct ntfs_kind *ret, struct err *e);
 int ntfs_readlink(struct fs *fs, struct fs_id id, struct buf *ret, struct err *e);
 /* The target of a link whose inode and kind are at hand. */
 int ntfs_link_target(struct ntfs_inode *ino, const struct ntfs_kind *kind, struct buf *ret, struct err *e);

@@ -119,6 +119,13 @@ int ntfs_kind_get(struct ntfs_inode *ino, uint32_t dos_attrs, struct ntfs_kind *
 	return 0;
 }
 
+int ntfs_kind_find(struct ntfs_inode *ino, struct ntfs_kind *ret, struct err *e)
+{
+	struct ntfs_std std;
+	int r = ntfs_std_get(ino, &std, e);
+	return r < 0 ? r : ntfs_kind_get(ino, std.dos_attrs, ret, e);
+}
+
 /* --- link targets --------------------------------------------------------------------------------- */
 
 struct units {                   /* a piece of UTF-16LE text */
@@ -285,14 +292,11 @@ int ntfs_link_target(struct ntfs_inode *ino, const struct ntfs_kind *kind, struc
 int ntfs_readlink(struct fs *fs, struct fs_id id, struct buf *ret, struct err *e)
 {
 	struct ntfs_inode ino;
-	struct ntfs_std std;
 	struct ntfs_kind kind;
 	int r = ntfs_inode_get_id((struct ntfs *)fs, id, &ino, e);
 	if (r < 0)
 		return r;
-	r = ntfs_std_get(&ino, &std, e);
-	if (r == 0)
-		r = ntfs_kind_get(&ino, std.dos_attrs, &kind, e);
+	r = ntfs_kind_find(&ino, &kind, e);
 	if (r == 0)
 		r = ntfs_link_target(&ino, &kind, ret, e);
 	ntfs_inode_put(&ino);
