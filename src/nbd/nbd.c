@@ -20,6 +20,7 @@ struct nbd_blk {
 	unsigned patience_ms;
 	bool open;
 	bool has_status;         /* the server tells of holes */
+	uint32_t read_flags;
 	struct err dead;         /* set: why nothing can be read any more */
 
 	/* What the last answer about holes said: of [extents_off, …), one behind the other. */
@@ -107,9 +108,22 @@ static int wait_oldest(struct nbd_blk *n, struct flight *f, struct err *e)
 	return 0;
 }
 
+/* What came is in the buffer; what could not be read is told at the end. */
+static int take_chunk(void *user, const void *part, size_t len, uint64_t off, unsigned status, int *error)
+{
+	(void)user;
+	(void)part;
+	(void)len;
+	(void)off;
+	(void)status;
+	(void)error;
+	return 0;
+}
+
 static int begin(struct nbd_blk *n, struct flight *f, uint64_t off, void *to, size_t len, struct err *e)
 {
-	int64_t cookie = nbd_aio_pread(n->h, to, len, off, NBD_NULL_COMPLETION, 0);
+	int64_t cookie = nbd_aio_pread_structured(n->h, to, len, off, (nbd_chunk_callback){.callback = take_chunk}, NBD_NULL_COMPLETION,
+	                                          n->read_flags);
 	if (cookie < 0)
 		return broken(n, e);
 	unsigned at = (f->first + f->count++) % NBD_IN_FLIGHT;
@@ -287,6 +301,8 @@ int nbd_blk_open(int fd, unsigned patience_ms, struct blk **ret, struct err *e)
 		return r;
 	}
 	n->blk.size = (uint64_t)size;
+	/* An answer in pieces cannot take back what it has begun with: QEMU breaks the connection where one of them cannot be read. */
+	n->read_flags = nbd_can_df(n->h) > 0 ? LIBNBD_CMD_FLAG_DF : 0;
 	n->has_status = nbd_can_meta_context(n->h, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0;
 	n->open = true;
 	*ret = &n->blk;

@@ -118,6 +118,16 @@ for i in mono.vmdk:mono-flat.vmdk two.vmdk:two-f001.vmdk plain.vdi:plain.vdi sta
 	like "$part is cut off" "$(sendense image info "${i%:*}" 2>&1)" 'the image is truncated: .*IMAGE_UNREADABLE'
 	mv whole.part "$part"
 done
+# a place that cannot be read is told of the file that lies there, and qemu-nbd goes on
+python3 -c "
+image, noise = bytearray(open('stream.vmdk', 'rb').read()), open('tree/random.bin', 'rb').read()
+at = max(image.find(noise[i:i + 32]) for i in range(2000000, 3000000, 100000))
+assert at > 0
+image[at] ^= 1
+open('bad.vmdk', 'wb').write(image)"
+sendense image manifest bad.vmdk >got 2>err
+like 'a damaged piece of a streamOptimized VMDK' "$(grep '^# ' got)" './random.bin: IO_ERROR: the image cannot be read'
+is 'every other file is there' "$(grep -v -e '^# ' got)" "$(grep -v random.bin want)"
 is 'no message names a descriptor' "$(sendense image info cut.vhdx 2>&1 | grep -c /proc/)" 0
 
 # --- in the hub
