@@ -40,6 +40,12 @@ fail:
 	return NULL;
 }
 
+void buf_filled(struct buf *b, size_t n)
+{
+	b->len += n;
+	b->data[b->len] = '\0';
+}
+
 void buf_add(struct buf *b, const void *p, size_t len)
 {
 	uint8_t *to = buf_reserve(b, len);
@@ -47,8 +53,7 @@ void buf_add(struct buf *b, const void *p, size_t len)
 		return;
 	if (len)
 		memcpy(to, p, len);
-	b->len += len;
-	b->data[b->len] = '\0';
+	buf_filled(b, len);
 }
 
 void buf_addc(struct buf *b, char c)

@@ -31,9 +31,10 @@ void buf_addc(struct buf *b, char c);
 void buf_adds(struct buf *b, const char *s);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-/* Room for n more bytes at data + len, for a caller that writes in place and then raises len itself;
+/* Room for n more bytes at data + len, for a caller that writes in place and then says with buf_filled() how many;
  * NULL (and failed) where there is none. */
 void *buf_reserve(struct buf *b, size_t n);
+void buf_filled(struct buf *b, size_t n);
 /* The text, never NULL. */
 const char *buf_str(const struct buf *b);
 /* 0, or the reason an append failed: ERR_LIMIT or ERR_NO_MEMORY. */

@@ -83,7 +83,7 @@ void json_key(struct json *j, const char *key)
 		p += len;
 		*p++ = '"';
 		*p++ = ':';
-		j->out->len += (size_t)(p - to);
+		buf_filled(j->out, (size_t)(p - to));
 	}
 	j->keyed = true;
 }
@@ -186,7 +186,7 @@ static void write_string(struct json *j, const uint8_t *s, size_t len, bool name
 			if (!at)
 				return;
 			s = escape_chunk(&at, s, end, name);
-			j->out->len = (size_t)(at - j->out->data);
+			buf_filled(j->out, (size_t)(at - j->out->data) - j->out->len);
 		} else {
 			/* Near the ceiling: what is asked for must be exact. */
 			uint8_t tmp[ROOM];

@@ -111,7 +111,7 @@ int manifest_read(const struct repository *r, const char *path, struct manifest 
 			return err_set_errno(e, ERR_IO, errno, "manifest", "the manifest cannot be read");
 		if (n == 0)
 			break;
-		b.len += (size_t)n;
+		buf_filled(&b, (size_t)n);
 	}
 	return manifest_parse(buf_str(&b), b.len, ret, e);
 }

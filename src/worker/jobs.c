@@ -476,7 +476,7 @@ static int read_whole(int fd, struct buf *to, struct err *e)
 			return err_set_errno(e, ERR_INVALID, errno, "worker", "cannot read the list of paths");
 		if (n == 0)
 			return 0;
-		to->len += (size_t)n;
+		buf_filled(to, (size_t)n);
 	}
 }
 

@@ -343,6 +343,15 @@ static void check_unpacked(struct session *s, const struct session_path *paths, 
 		fail_msg("not so: %s", line);
 }
 
+/* Links of which each is shorter than one before it, in whatever order: none has a part of another's target. */
+static void test_archive_of_links(void **state)
+{
+	(void)state;
+	struct session_path links = at("/links");
+	check_unpacked(shared, &links, 1, "for i in 500 120 400 100 300 90 200; do test \"$(readlink links/$i | tr -d x | wc -c)\" = 1 && "
+	               "test \"$(readlink -n links/$i | wc -c)\" = $i || exit 1; done");
+}
+
 /* A selection may hold several things of one name: each is in the archive, and a hard link means the file it means. */
 static void test_archive_of_same_names(void **state)
 {
@@ -493,6 +502,7 @@ static int group_setup(void **state)
 	(void)snprintf(line, sizeof(line),
 	               "cd %s && export PATH=$PATH:/usr/sbin:/sbin && mkdir -p t/etc t/usr t/data t/many t/a/d t/b/d t/c && "
 	               "for i in a b; do for f in x.txt .x d/f; do echo $i >t/$i/$f; done; done && ln t/a/x.txt t/c/link && "
+	               "mkdir t/links && for i in 500 120 400 100 300 90 200; do ln -s $(printf %%0*d $i 0 | tr 0 x) t/links/$i; done && "
 	               "head -c %d /dev/urandom >t/data/big && for i in $(seq -f %%03.0f 0 %d); do echo $i >t/many/f$i; done && "
 	               "mkdir -p u/d && head -c 90000 t/data/big >u/d/one && ln u/d/one u/d/two && echo below >u/d/RESTORE-ERRORS.txt && "
 	               "echo mine | tee u/RESTORE-ERRORS.txt >'u/RESTORE-ERRORS (2).txt' && "
@@ -579,7 +589,7 @@ int main(void)
 		cmocka_unit_test(test_cold_layers), cmocka_unit_test(test_question_at_once),
 		cmocka_unit_test(test_data_file),      cmocka_unit_test(test_refused_layers),
 		cmocka_unit_test(test_stat_and_errors), cmocka_unit_test(test_list_pages),
-		cmocka_unit_test(test_archive_of_same_names), cmocka_unit_test(test_archive_names_what_is_broken),
+		cmocka_unit_test(test_archive_of_links), cmocka_unit_test(test_archive_of_same_names), cmocka_unit_test(test_archive_names_what_is_broken),
 		cmocka_unit_test(test_archive_of_many_attributes),
 		cmocka_unit_test(test_archive_manifest_search_measure), cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_many_at_once),   cmocka_unit_test(test_close_during_streams),

@@ -159,6 +159,6 @@ int ext_readlink(struct fs *fs, struct fs_id id, struct buf *ret, struct err *e)
 	r = ext_map_read(&m, 0, to, (size_t)in.size, e);
 	ext_map_fini(&m);
 	if (r == 0)
-		ret->len += (size_t)in.size;
+		buf_filled(ret, (size_t)in.size);
 	return r;
 }

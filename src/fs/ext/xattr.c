@@ -136,7 +136,7 @@ static int read_value_inode(struct ext_fs *x, uint32_t owner, const struct xattr
 	r = ext_map_read(&m, 0, p, a->value_len, e);
 	ext_map_fini(&m);
 	if (r == 0)
-		to->len += a->value_len;
+		buf_filled(to, a->value_len);
 	return r;
 }
 

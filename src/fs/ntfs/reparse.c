@@ -158,8 +158,7 @@ static void add_units(struct buf *b, struct units u, bool slashes)
 	for (size_t i = 0; slashes && i < len; i++)
 		if (to[i] == '\\')
 			to[i] = '/';
-	b->len += len;
-	b->data[b->len] = '\0';
+	buf_filled(b, len);
 }
 
 static bool is_reparse(struct ntfs *ntfs, struct fs_id id)
