@@ -1,13 +1,18 @@
-/* The document that describes the API: whole in itself, and the same routes as the router's, both ways. */
+/* The document that describes the API: whole in itself, and the same routes as the router's, both ways. And the page that names
+ * its errors. */
 #include "api/openapi.h"
+#include "base/err.h"
 
 #include "test.h"
 
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 /* base/json.h, which api.h brings, has names of json-c's: the routes come through routes.c. */
 bool route_at(size_t i, const char **method, const char **pattern);
+unsigned status_of(int code);
 
 static struct json_object *doc;
 
@@ -118,12 +123,45 @@ static void what_is_there_it_describes(void **state)
 	}
 }
 
+/* Whether a line of the table in docs/api.md has the status in its first cell and the code behind it. */
+static bool in_table(FILE *f, unsigned status, const char *code)
+{
+	char line[4096], number[16], quoted[64];
+	(void)snprintf(number, sizeof(number), "%u", status);
+	(void)snprintf(quoted, sizeof(quoted), "`%s`", code);
+	rewind(f);
+	while (fgets(line, sizeof(line), f)) {
+		char *codes = strncmp(line, "| ", 2) == 0 ? strchr(line + 2, '|') : NULL;
+		if (!codes)
+			continue;
+		*codes = '\0';
+		if (strstr(line, number) && strstr(codes + 1, quoted))
+			return true;
+	}
+	return false;
+}
+
+static void the_page_names_each_error(void **state)
+{
+	(void)state;
+	char path[4096];
+	(void)snprintf(path, sizeof(path), "%s/docs/api.md", getenv("SENDENSE_SRC"));
+	FILE *f = fopen(path, "re");
+	assert_non_null(f);
+	for (int i = 1; i < ERR_INDEX_COUNT; i++)
+		/* These two keep the hub from starting. */
+		if (-i != ERR_CONFIG && -i != ERR_CATALOG_NEWER && !in_table(f, status_of(-i), err_code_name(-i)))
+			fail_msg("%u %s is not in docs/api.md", status_of(-i), err_code_name(-i));
+	(void)fclose(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_whole),
 		cmocka_unit_test(what_it_describes_is_there),
 		cmocka_unit_test(what_is_there_it_describes),
+		cmocka_unit_test(the_page_names_each_error),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
