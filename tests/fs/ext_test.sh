@@ -112,6 +112,25 @@ like "a name that leads to a deleted inode" "$("$dump" o.img | grep '^# ./files/
 blk=$(debugfs -R 'blocks /names' o.img 2>/dev/null | cut -d' ' -f1)
 printf '\377\377' | dd of=o.img bs=1 seek=$((blk * 4096 + 28)) conv=notrunc status=none
 like "a damaged directory block is listed as such" "$("$dump" o.img | grep -c '^# ./names/')" '^[1-9]'
+debugfs -w -R 'sif /files/70001 block[5] 0' o.img 2>/dev/null
+like "an extent cannot begin at block 0" "$("$dump" o.img | grep '^# ./files/70001')" 'FILE_CORRUPT .*cannot be its own'
+# What a directory's map says wrongly of one block hides the names of that block alone: each has 16 at most.
+rm -rf dirs; mkdir -p dirs/d; (cd dirs/d && printf 'a name of some length, number %d\n' {1..400} | xargs -d '\n' touch)
+make d.img 16M -t ext2 -b 1024 -O ^dir_index -d dirs
+debugfs -w -R 'sif /d block[2] 99999999' d.img 2>/dev/null
+"$dump" d.img >got
+is "one bad block of a directory's map: one damaged place" "$(grep -c '^# ./d/(damaged' got)" 1
+ok "one bad block of a directory's map: the names of the others" test "$(grep -c '^./d/' got)" -ge 376
+debugfs -w -R 'sif /d block[IND] 99999999' d.img 2>/dev/null
+"$dump" d.img >got
+ok "a bad table of a directory's map: the names of other blocks" test "$(grep -c '^./d/' got)" -ge 240
+make d.img 16M -t ext4 -b 1024 -d dirs
+read -r start len < <(debugfs -R 'ex /d' d.img 2>/dev/null | awk 'NR == 2 { print $8, $11 }')
+printf 'sif /d block[%s] %s\n' 0 0x3F30A 4 1 6 1 7 1 8 0 9 2 10 $((len - 2)) 11 $((start + 2)) >split
+debugfs -w -f split d.img >/dev/null 2>&1
+"$dump" d.img >got
+is "one bad extent of a directory: one damaged place" "$(grep -c '^# ./d/(damaged' got)" 1
+ok "one bad extent of a directory: the names of the others" test "$(grep -c '^./d/' got)" -ge 376
 truncate -s 20M o.img
 "$dump" o.img >after; is "an image cut off ends cleanly" "$?" 1
 

@@ -153,7 +153,7 @@ static int scan_run(struct scan *s, uint64_t lblk, uint64_t blocks, size_t from,
 	struct ext_run run;
 	int r = ext_map_run(&s->map, lblk, blocks - lblk, &run, e);
 	if (r < 0) {
-		*ret = blocks - lblk;
+		*ret = min_u64(s->map.bad_end, blocks) - lblk;
 		return r;
 	}
 	if (run.pblk == 0) {

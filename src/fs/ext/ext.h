@@ -213,6 +213,7 @@ struct ext_map {
 	uint8_t *node;                   /* the leaf, block_size bytes; NULL until one is needed */
 	uint64_t node_first, node_end;   /* the logical blocks it speaks for; empty: none held */
 	unsigned slot;                   /* extents: the one found last */
+	uint64_t bad_end;                /* after a run that failed: where what is damaged ends, UINT64_MAX for all of the map */
 	const struct fc_map *fc;         /* not NULL: the fast commits changed it, this is all of it */
 };
 

@@ -105,21 +105,26 @@ static int find_again(struct ext_map *m, const uint8_t *p, uint64_t lblk)
 	return i;
 }
 
-static void leaf_run(struct ext_map *m, const uint8_t *p, uint64_t lblk, uint64_t max, uint64_t end,
-                     struct ext_run *ret)
+static int leaf_run(struct ext_map *m, const uint8_t *p, uint64_t lblk, uint64_t max, uint64_t end,
+                    struct ext_run *ret, struct err *e)
 {
 	unsigned count = get_le16(p + 2);
 	int i = find_again(m, p, lblk);
 	uint64_t next = (unsigned)(i + 1) < count ? entry_first(p, (unsigned)(i + 1)) : end;
 	if (i < 0 || lblk - entry_first(p, (unsigned)i) >= leaf_len(entry(p, (unsigned)i))) {
 		*ret = (struct ext_run){.len = min_u64(max, next - lblk)};
-		return;
+		return 0;
 	}
 	const uint8_t *x = entry(p, (unsigned)i);
 	uint64_t in = lblk - get_le32(x), len = leaf_len(x) - in;
 	if (leaf_unwritten(x)) {
 		*ret = (struct ext_run){.len = min_u64(max, len)};
-		return;
+		return 0;
+	}
+	/* All of it: of one that starts at block 0 the later blocks would look like a file's. */
+	if (!ext_blocks_ok(m->x, leaf_start(x), leaf_len(x))) {
+		m->bad_end = lblk + len;
+		return bad_node(m, "an extent cannot be its own", e);
 	}
 	uint64_t start = leaf_start(x) + in;
 	/* Neighbours on disk make one run. */
@@ -130,6 +135,7 @@ static void leaf_run(struct ext_map *m, const uint8_t *p, uint64_t lblk, uint64_
 		len += leaf_len(n);
 	}
 	*ret = (struct ext_run){.len = min_u64(max, len), .pblk = start};
+	return 0;
 }
 
 /* Goes down to the leaf that speaks for lblk. 1: loaded, 0: nothing does, *ret is the hole. */
@@ -148,6 +154,7 @@ static int descend(struct ext_map *m, uint64_t lblk, uint64_t max, struct ext_ru
 		first = entry_first(p, (unsigned)i);
 		if (i + 1 < get_le16(p + 2))
 			end = entry_first(p, (unsigned)i + 1);
+		m->bad_end = end;
 		if (!ext_blocks_ok(m->x, child, 1))
 			return bad_node(m, "it names a block that cannot be its own", e);
 		depth--;
@@ -177,22 +184,16 @@ int ext_extent_run(struct ext_map *m, uint64_t lblk, uint64_t max, struct ext_ru
 		return 0;
 	}
 	max = min_u64(max, lblk_end - lblk);
-	if (lblk >= m->node_first && lblk < m->node_end) {
-		leaf_run(m, m->node, lblk, max, m->node_end, ret);
-		return 0;
-	}
+	if (lblk >= m->node_first && lblk < m->node_end)
+		return leaf_run(m, m->node, lblk, max, m->node_end, ret, e);
 	unsigned depth = get_le16(m->i_block + 6);
 	if (depth > EXT_DEPTH_MAX)
 		return bad_node(m, "it is too deep", e);
 	int r = check_node(m, m->i_block, sizeof(m->i_block), depth, 0, lblk_end, e);
 	if (r < 0)
 		return r;
-	if (depth == 0) {
-		leaf_run(m, m->i_block, lblk, max, lblk_end, ret);
-		return 0;
-	}
+	if (depth == 0)
+		return leaf_run(m, m->i_block, lblk, max, lblk_end, ret, e);
 	r = descend(m, lblk, max, ret, e);
-	if (r == 1)
-		leaf_run(m, m->node, lblk, max, m->node_end, ret);
-	return r < 0 ? r : 0;
+	return r == 1 ? leaf_run(m, m->node, lblk, max, m->node_end, ret, e) : r;
 }

@@ -73,6 +73,7 @@ static int indirect_descend(struct ext_map *m, uint64_t lblk, uint64_t max, stru
 	}
 	uint32_t ptr = get_le32(m->i_block + (DIRECT + level - 1) * PTR);
 	for (;; level--) {
+		m->bad_end = first + span;
 		if (ptr == 0) {
 			*ret = (struct ext_run){.len = min_u64(max, first + span - lblk)};
 			return 0;
@@ -115,6 +116,7 @@ int ext_map_run(struct ext_map *m, uint64_t lblk, uint64_t max, struct ext_run *
 {
 	struct ext_run run;
 	int r = 0;
+	m->bad_end = UINT64_MAX;
 	if (m->fc)
 		ext_fc_run(m->fc, lblk, max, &run);
 	else if (m->flags & EXT_FL_EXTENTS)
@@ -123,9 +125,11 @@ int ext_map_run(struct ext_map *m, uint64_t lblk, uint64_t max, struct ext_run *
 		r = indirect_run(m, lblk, max, &run, e);
 	if (r < 0)
 		return r;
-	if (run.pblk && !ext_blocks_ok(m->x, run.pblk, run.len))
+	if (run.pblk && !ext_blocks_ok(m->x, run.pblk, run.len)) {
+		m->bad_end = lblk + run.len;
 		return err_set(e, ERR_FILE_CORRUPT, module, "inode %" PRIu32 " names block %" PRIu64 ", which cannot be its own",
 		               m->ino, run.pblk);
+	}
 	*ret = run;
 	return 0;
 }
