@@ -133,9 +133,10 @@ version4() {
 	command -v linux.uml >/dev/null || { skip 'version 4' 'no linux.uml (user-mode-linux)'; return; }
 	old=$(mktemp -d) # not below /dev
 	local block end kinds n=0 i devices=()
-	mkdir "$old/mnt"
-	make "$old/img" 600M --unsupported -m crc=0 -l size=100m || { skip 'version 4' 'mkfs.xfs here cannot make it'; return; }
-	old_kernel "$old" "$old/img" <<-END || { flunk 'version 4: the work could not be done' "$(cat "$old/said" "$old/console")"; return; }
+	mkdir "$old/mnt" "$old/nocase"
+	make "$old/img" 600M --unsupported -m crc=0 -l size=100m && make "$old/ci" 300M -m crc=0 -n version=ci || { skip 'version 4' 'mkfs.xfs here cannot make it'; return; }
+	old_kernel "$old" "$old/img" "$old/ci" <<-END || { flunk 'version 4: the work could not be done' "$(cat "$old/said" "$old/console")"; return; }
+		mount -t xfs /dev/ubdb nocase && mkdir nocase/dir && touch nocase/dir/größe{1..40} nocase/dir/\$'\304\326' && umount nocase
 		mount -t xfs -o nouuid /dev/ubda mnt && mkfifo go ready
 		$(printf %q "$here/xfs_intents") mnt $seed 60 <go >ready &
 		exec 3>go 4<ready
@@ -145,6 +146,9 @@ version4() {
 		wait
 		xfs_io -x -c 'shutdown -f' mnt; umount mnt && touch done
 	END
+	is 'version 4, no case: names that are not ASCII are found' \
+		"$(for name in größe7 GRößE40 $'\304\326' $'\344\366'; do "$fsdump" "$old/ci" "/dir/$name" | cut -d' ' -f2; done)" \
+		"$(yes type=file | head -4)"
 	"$here/xfslog" rewind "$old/img" "$old/old"
 	while read -r block end kinds; do
 		cp --sparse=always "$old/img" "$old/state$n"

@@ -106,6 +106,7 @@ plain_tree() {
 	mkdir -p "$1"/{few,block,many,links,files,deep/a/b/c}
 	for i in $(seq 12); do echo "$i" >"$1/few/f$i"; done
 	for i in $(seq 90); do : >"$1/block/entry$i"; done
+	: >"$1/block/Größe"
 	for i in $(seq 3000); do : >"$1/many/entry-number-$i-of-three-thousand"; done
 	for n in 1 50 155 156 157 255 336 337 455 457 900 1023; do ln -s "$(head -c "$n" /dev/zero | tr '\0' y)" "$1/links/l$n"; done
 	for n in 0 1 511 512 513 4095 4096 4097 65536 3000000; do head -c "$n" /dev/urandom >"$1/files/f$n"; done
@@ -199,6 +200,29 @@ else
 	volume '1024-byte blocks, large counters' 1000 $((seed + 1)) -b size=1024 -i nrext64=1 -m rmapbt=1
 	volume 'large directory blocks, 2048-byte inodes, old times' 500 $((seed + 2)) -n size=65536 -i size=2048,sparse=0 -m bigtime=0,finobt=0
 	volume '16 KiB blocks' 500 $((seed + 3)) -b size=16384 -m reflink=0
+	# A directory in more extents than one leaf of its map holds.
+	make "$tmp/img" 320M -b size=1024 -m rmapbt=0,reflink=0 && attach nouuid "$tmp/img" "$tmp/live" && mkdir "$tmp/live/dir"
+	(cd "$tmp/live" && python3 -c 'for i in range(9000):
+		open("dir/a name of some length, number %d" % i, "w").close()
+		if i % 4 == 0:
+			f = open("between%d" % i, "w"); f.write("x"); f.flush(); __import__("os").fsync(f.fileno())')
+	umount "$tmp/live"
+	ino=$(xfs_db -r -c 'path /dir' -c 'print v3.inumber' "$tmp/img" | sed 's/.*= *//')
+	like 'a directory in many extents' "$(xfs_db -r -c "inode $ino" -c 'print u3.bmbt.numrecs' "$tmp/img")" '= [2-9]'
+	at=$(xfs_db -r -c "inode $ino" -c 'addr u3.bmbt.ptrs[1]' -c daddr "$tmp/img" | sed 's/[^0-9]//g')
+	poke "$tmp/img" $((at * 512 + 500)) x
+	"$fsdump" "$tmp/img" /dir >"$tmp/got"
+	is 'a damaged leaf of a directory'\''s map: one damaged place' "$(grep -c '^# .*(damaged' "$tmp/got")" 1
+	ok 'a damaged leaf of a directory'\''s map: the names behind it are there' test "$(grep -c '^[^#]*number' "$tmp/got")" -gt 1000
+	if make "$tmp/img" 320M && "$here/xfslog" incompat "$tmp/img" 0x80 && attach nouuid "$tmp/img" "$tmp/live" 2>/dev/null; then
+		(cd "$tmp/live" && touch file && setfattr -n user.test -v value file &&
+			python3 -c 'import os; [os.link("file", "link%d" % i) for i in range(4200)]')
+		umount "$tmp/live"
+		is 'many parent pointers: not counted as attributes' "$("$fsdump" --all "$tmp/img" /file | grep -o 'FILE_CORRUPT.*\|xattr.*')" \
+			'xattr:user.test=76616c7565'
+	else
+		skip 'many parent pointers' 'this kernel does not know them'
+	fi
 	stopped 'stopped, log written' $((seed + 10)) -f 32k
 	stopped 'stopped, log in memory lost' $((seed + 20)) '' 256k -i size=1024 -b size=2048
 	if [ -e "$tmp/last-dirty" ]; then

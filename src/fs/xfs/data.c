@@ -189,10 +189,13 @@ static int scan_some(struct scan *s, uint64_t lblk, uint64_t blocks, size_t from
 	const struct xfs_super *sb = &s->d->x->sb;
 	uint64_t per = (uint64_t)1 << sb->dir_bits, off = 0;
 	struct xfs_run run;
-	*ret = blocks - lblk;
 	int r = xfs_map_run(&s->d->map, lblk, blocks - lblk, &run, e);
-	if (r < 0)
+	if (r < 0) {
+		/* Whole directory blocks, the one in which it ends included. */
+		uint64_t left = min_u64(s->d->map.bad_end, blocks) - lblk;
+		*ret = left + (per - left % per) % per;
 		return r;
+	}
 	if (run.hole && !run.unwritten) {
 		*ret = run.len < per ? per : run.len - run.len % per;
 		return 0;

@@ -22,9 +22,20 @@ struct finder {
 
 /* --- names ---------------------------------------------------------------------------------------- */
 
+/* Letters of Latin-1, whatever the names are written in: in those of UTF-8 this hits the first bytes of sequences. */
 static uint8_t lower(uint8_t c)
 {
-	return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+	bool upper = (c >= 'A' && c <= 'Z') || (c >= 0xC0 && c <= 0xDE && c != 0xD7);
+	return upper ? (uint8_t)(c + 32) : c;
+}
+
+/* Older mkfs.xfs and xfs_repair know ASCII only, so that what the index says of such a name depends on who wrote it. */
+static bool is_disputed(const struct finder *f)
+{
+	for (size_t i = 0; i < f->len; i++)
+		if (f->name[i] >= 0x80 && lower(f->name[i]) != f->name[i])
+			return true;
+	return false;
 }
 
 static uint32_t rol(uint32_t v, unsigned n)
@@ -191,10 +202,10 @@ static int find(struct finder *f, struct err *e)
 		return find_by_scan(f, e);
 	struct err no = ERR_INIT;
 	int r = find_by_hash(f, &no);
+	if (r == ERR_FILE_CORRUPT || (r == 0 && f->dir.x->sb.ascii_ci && is_disputed(f)))
+		return find_by_scan(f, e);
 	if (r >= 0)
 		return r;
-	if (r == ERR_FILE_CORRUPT)
-		return find_by_scan(f, e);
 	*e = no;
 	return r;
 }

@@ -65,7 +65,7 @@ static uint32_t count_before(const uint8_t *p, uint32_t count, size_t size, uint
 }
 
 /* Records that speak for all blocks up to `end`. */
-static int find_run(const struct xfs_map *m, const uint8_t *recs, uint32_t count, uint64_t end, uint64_t lblk, uint64_t max,
+static int find_run(struct xfs_map *m, const uint8_t *recs, uint32_t count, uint64_t end, uint64_t lblk, uint64_t max,
                     struct xfs_run *ret, struct err *e)
 {
 	uint32_t n = count_before(recs, count, XFS_REC, lblk);
@@ -73,8 +73,10 @@ static int find_run(const struct xfs_map *m, const uint8_t *recs, uint32_t count
 		struct rec r = rec_get(recs + (size_t)(n - 1) * XFS_REC);
 		uint64_t in = lblk - r.lblk;
 		if (in < r.len) {
-			if (!xfs_fsb_ok(&m->x->sb, r.fsb, r.len))
+			if (!xfs_fsb_ok(&m->x->sb, r.fsb, r.len)) {
+				m->bad_end = r.lblk + r.len;
 				return damaged(m, "an extent cannot be its own", e);
+			}
 			*ret = (struct xfs_run){
 				.len = min_u64(max, r.len - in), .fsb = r.fsb + in, .hole = r.unwritten, .unwritten = r.unwritten};
 			return 0;
@@ -139,6 +141,7 @@ static int descend(struct xfs_map *m, uint64_t lblk, struct err *e)
 		/* Before the first key there is nothing, which its leaf tells as well. */
 		first = n ? get_be64(node + (size_t)slot * KEY) : first;
 		end = slot + 1 < count ? min_u64(end, get_be64(node + (size_t)(slot + 1) * KEY)) : end;
+		m->bad_end = end > lblk ? end : lblk + 1;
 		int r = load(m, get_be64(node + (size_t)room * KEY + (size_t)slot * PTR), level - 1, e);
 		if (r < 0)
 			return r;
@@ -219,6 +222,7 @@ int xfs_map_stored(struct xfs_map *m, uint64_t lblk, uint64_t max, struct xfs_ru
 
 int xfs_map_run(struct xfs_map *m, uint64_t lblk, uint64_t max, struct xfs_run *ret, struct err *e)
 {
+	m->bad_end = UINT64_MAX;
 	int r = m->x->pending ? xfs_pending_run(m, lblk, &max, ret, e) : 0;
 	return r == 0 ? xfs_map_stored(m, lblk, max, ret, e) : r < 0 ? r : 0;
 }

@@ -207,6 +207,7 @@ struct xfs_map {
 	uint8_t *leaf;                   /* block_size bytes; NULL until one is needed */
 	uint32_t leaf_records;
 	uint64_t leaf_first, leaf_end;   /* the blocks it speaks for; empty: none held */
+	uint64_t bad_end;                /* after a run that failed: where what is damaged ends, UINT64_MAX for all of the map */
 };
 
 struct xfs_run {
