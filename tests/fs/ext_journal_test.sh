@@ -54,6 +54,14 @@ for csum in '' '-c' '-c -v 2'; do
 	done
 done
 
+# A superblock that is gone, and a journal that has none: the one warning is that of the copy.
+dd if=/dev/zero of=k.img bs=1024 count=1 status=none
+rm -f d.img; truncate -s 32M d.img; mke2fs -qF -t ext4 -b 1024 d.img
+printf 'jo\njw -b 9000 k.img\njc\n' | debugfs -w d.img >/dev/null 2>&1
+dd if=k.img of=d.img bs=1024 seek=1 conv=notrunc status=none
+is "superblock gone, the journal has none" "$("$dump" --ident d.img / | grep '^# warning')" \
+	"# warning there is no superblock; its copy in block group 1 was used"
+
 # Tables of blocks without end, in a fast commit: the replay gives up.
 rm -rf f.img maps; mkdir maps; touch maps/{0..9}; truncate -s 16M f.img
 mke2fs -qF -t ext4 -b 1024 -O ^64bit,^metadata_csum,^extent,^resize_inode,fast_commit -J size=4 -d maps f.img

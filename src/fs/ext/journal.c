@@ -149,13 +149,17 @@ static int load(struct journal *j, struct err *e)
 /* From here on the filesystem is read through the overlay; the log may have held a newer superblock. */
 static int switch_over(struct ext_fs *x, struct blk *overlay, struct err *e)
 {
+	uint8_t before[EXT_SUPER_SIZE], raw[EXT_SUPER_SIZE];
+	int r = blk_read(x->fs.blk, EXT_SUPER_OFF, before, sizeof(before), e);
+	if (r == 0)
+		r = blk_read(overlay, EXT_SUPER_OFF, raw, sizeof(raw), e);
+	if (r < 0)
+		return r;
 	blk_unref(x->fs.blk);
 	x->fs.blk = blk_ref(overlay);
 	ext_caches_drop(x);
-	uint8_t raw[EXT_SUPER_SIZE];
-	int r = blk_read(overlay, EXT_SUPER_OFF, raw, sizeof(raw), e);
-	if (r < 0)
-		return r;
+	if (memcmp(before, raw, sizeof(raw)) == 0)
+		return 0;       /* the log has none; that of the disk may be damaged, its copy is in use then */
 	struct ext_super sb;
 	struct err why = ERR_INIT;
 	if (ext_super_decode(raw, &sb, &why) < 0)
