@@ -114,6 +114,11 @@ static int find_address(const struct hub_options *o, int fd, char ret[HTTP_ADDRE
 	return r;
 }
 
+static void abort_work(void *api)
+{
+	hub_abort(((struct api *)api)->hub);
+}
+
 struct service {
 	char address[HTTP_ADDRESS_MAX];
 	const char *listen;              /* the address, or the setting */
@@ -161,6 +166,7 @@ static int service_start(struct service *s, const struct hub_options *o, struct 
 		.before = api_before,
 		.finish = api_finish,
 		.done = log_request,
+		.abort = abort_work,
 		.connections_max = o->connections_max,
 	};
 	s->api.started_at = clock_now_us();

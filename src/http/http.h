@@ -80,6 +80,8 @@ struct http_config {
 	bool (*before)(struct http_request *req, struct http_response *resp, unsigned route_flags);
 	void (*finish)(const struct http_request *req, struct http_response *resp);
 	void (*done)(const struct http_request *req, unsigned status, uint64_t body_bytes, bool complete);
+	/* The grace time of a stop is over: handlers that would take long are to end now. */
+	void (*abort)(void *arg);
 
 	/* 0: the default in brackets. */
 	unsigned threads;                  /* network threads [one a CPU, 2 … 8] */
@@ -95,7 +97,7 @@ struct http_config {
 /* Listens and serves when it returns. ERR_CONFIG: the address, certificate or key is unusable, or the port taken. */
 int http_server_start(const struct http_config *config, struct http_server **ret, struct err *e);
 /* Stops accepting, lets requests and bodies that run end for up to `grace_ms`, then aborts the bodies (a handler is
- * always waited for), closes all, frees. NULL is fine. */
+ * always waited for: config.abort may end it), closes all, frees. NULL is fine. */
 void http_server_stop(struct http_server *s, unsigned grace_ms);
 
 /* What it listens on. */

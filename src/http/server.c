@@ -474,6 +474,8 @@ void http_server_stop(struct http_server *s, unsigned grace_ms)
 		if (c->req && atomic_load(&c->req->stage) == STAGE_SENDING)
 			request_wake(c->req);
 	(void)pthread_mutex_unlock(&s->lock);
+	if (s->config.abort)
+		s->config.abort(s->config.arg);
 	(void)pthread_join(s->watcher, NULL);
 	/* Each job resumes the connection it worked for, so that libmicrohttpd finds none suspended. */
 	jobs_stop(s->jobs);

@@ -16,6 +16,11 @@ int64_t hub_now_us(void)
 	return clock_now_us();
 }
 
+void hub_abort(struct hub *h)
+{
+	atomic_store(&h->aborting, true);
+}
+
 struct catalog *hub_catalog(struct hub *h)
 {
 	return h->catalog;

@@ -57,6 +57,9 @@ int hub_open(const struct hub_config *config, struct hub **ret, struct err *e);
 /* Ends the cleanup service and all workers. Mount rows stay. NULL is fine. */
 void hub_close(struct hub *h);
 
+/* Before it: scans that run, which may take hours, end with ERR_CANCELLED, and so does each that begins. */
+void hub_abort(struct hub *h);
+
 struct catalog *hub_catalog(struct hub *h);
 
 /* --- mounts --------------------------------------------------------------------------------------- */

@@ -54,6 +54,7 @@ struct hub {
 	char *worker_path;               /* NULL: default */
 	unsigned max_mounts, idle_timeout_s, cleanup_interval_s, worker_idle_s, call_timeout_ms;
 	bool no_sandbox;
+	atomic_bool aborting;            /* scans end */
 
 	pthread_mutex_t lock;            /* the tables below */
 	struct live *live;

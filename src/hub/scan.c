@@ -68,6 +68,8 @@ static int inspect_once(struct scanning *sc, int fd, const char *name, struct wi
 static int inspect(void *arg, int fd, const char *name, struct scan_image_info *ret, struct err *e)
 {
 	struct wire_layer info;
+	if (atomic_load(&((struct scanning *)arg)->hub->aborting))
+		return err_set(e, ERR_CANCELLED, "hub", "the hub is stopped; scan again when it runs");
 	int r = inspect_once(arg, fd, name, &info, ret, e);
 	/* An image that kills its worker kills the next one, too; somebody else's kill comes once. */
 	if (r == ERR_WORKER_DIED && !ret->extents) {

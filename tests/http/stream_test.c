@@ -280,6 +280,29 @@ static void stopping_aborts_what_does_not_end(void **state)
 	server = common;
 }
 
+static void let_slow_end(void *arg)
+{
+	(void)arg;
+	hold_slow = false;
+}
+
+/* A handler that would go on and on is told when the grace time is over, and ends. */
+static void stopping_tells_handlers(void **state)
+{
+	(void)state;
+	struct http_server *common = server;
+	fixture_start((struct http_config){.abort = let_slow_end});
+	hold_slow = true;
+	pthread_t thread;
+	char *response = NULL;
+	pthread_create(&thread, NULL, ask_slow, &response);
+	wait_until(http_server_stats(server).jobs == 1);
+	http_server_stop(server, 50);
+	pthread_join(thread, NULL);
+	free(response);
+	server = common;
+}
+
 static int reset_counts(void **state)
 {
 	(void)state;
@@ -301,6 +324,7 @@ int main(void)
 		test(wakes_race_with_suspends),
 		test(stopping_lets_requests_end),
 		test(stopping_aborts_what_does_not_end),
+		test(stopping_tells_handlers),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

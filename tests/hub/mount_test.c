@@ -519,6 +519,25 @@ static void test_selection(void **state)
 	assert_int_equal(hub_selection_get(hub, s.id, &s, &e), ERR_ARCHIVE_NOT_FOUND);
 }
 
+/* Of a hub that is about to close; nothing is registered, and nothing forgotten. */
+static void test_scan_is_ended(void **state)
+{
+	(void)state;
+	struct err e = ERR_INIT;
+	struct catalog_repository_list list = {0};
+	struct hub_scan scan;
+	int64_t before = 0, after = 0;
+	assert_ok(catalog_repository_list(hub_catalog(hub), &list, &e), &e);
+	assert_int_equal(list.count, 1);
+	assert_ok(catalog_backup_count(hub_catalog(hub), &(struct catalog_backup_filter){0}, &before, &e), &e);
+	hub_abort(hub);
+	assert_int_equal(hub_repository_scan(hub, list.items[0]->id, &scan, &e), ERR_CANCELLED);
+	err_clear(&e);
+	assert_ok(catalog_backup_count(hub_catalog(hub), &(struct catalog_backup_filter){0}, &after, &e), &e);
+	assert_int_equal(after, before);
+	catalog_repository_list_free(&list);
+}
+
 static void fetch(const char *selection)
 {
 	static char room[65536];
@@ -621,7 +640,7 @@ int main(void)
 		TEST(test_crash_loop, 0),  TEST(test_restart, 0),      TEST(test_mounts_at_once, 0),
 		TEST(test_storm, IDLE),    TEST(test_long_chain, 0),   TEST(test_many_mounts, 0),
 		TEST(test_full_disk, 0),   TEST(test_selection, 0),    TEST(test_many_selections, 0),
-		TEST(test_full_selection, 0),
+		TEST(test_full_selection, 0), TEST(test_scan_is_ended, 0),
 	};
 	return cmocka_run_group_tests(tests, fixture_make, fixture_remove);
 }
