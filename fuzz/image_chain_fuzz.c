@@ -1,6 +1,7 @@
 /* A chain of files: a byte says what format the first is opened as (enum image_format), then each file, newest layer first, has four
  * bytes, little endian, with its length and its bytes, as image_fuzz.h takes them. A length of 0xffffffff stands for the first file once
  * more. A layer with an external data file, and a foreign one for its source, takes the file that follows. */
+#include "blk/map.h"
 #include "image/image.h"
 
 #include "image_fuzz.h"
@@ -60,6 +61,18 @@ static int complete(struct image_layer *l, struct files *f)
 	return r;
 }
 
+/* Unsealed over zeroes. */
+static void walk_unsealed(struct blk *sealed)
+{
+	struct err e = {0};
+	struct blk *zeroes = NULL, *b = NULL;
+	const struct blk_map_part part = {.len = sealed->size};
+	if (blk_map_open(&part, 1, &zeroes, &e) == 0 && image_chain_unseal(sealed, zeroes, &b, &e) == 0)
+		walk(b, false);
+	blk_unref(zeroes);
+	blk_unref(b);
+}
+
 static void run(struct files *f, enum image_format format)
 {
 	struct err e = {0};
@@ -84,6 +97,8 @@ static void run(struct files *f, enum image_format format)
 			image_layer_close(layers[i]);
 	} else if (image_chain_open(layers, count, &b, &e) == 0) {
 		walk(b, sealed);
+		if (sealed && b->size > 0)
+			walk_unsealed(b);
 	}
 	blk_unref(b);
 }

@@ -98,6 +98,12 @@ static int read_compressed(struct chain *c, const struct segment *s, uint64_t of
 	return decompress_read(c->decompress, l, s->layer, s->host, skip, to, *done, e);
 }
 
+static int damaged(const struct segment *s, uint64_t off, struct err *e)
+{
+	return err_set(e, ERR_IMAGE_CORRUPT, "qcow2", "the cluster of guest offset %#" PRIx64 ": %s (%#" PRIx64 ")", off, map_bad_text(s->kind),
+	               s->host);
+}
+
 static int read_segment(struct chain *c, const struct segment *s, uint64_t off, uint8_t *to, size_t *done,
                         struct err *e)
 {
@@ -112,8 +118,7 @@ static int read_segment(struct chain *c, const struct segment *s, uint64_t off, 
 	case MAP_COMPRESSED:
 		return read_compressed(c, s, off, to, done, e);
 	default:
-		return err_set(e, ERR_IMAGE_CORRUPT, "qcow2",
-		               "the cluster of guest offset %#" PRIx64 ": %s (%#" PRIx64 ")", off, map_bad_text(s->kind), s->host);
+		return damaged(s, off, e);
 	}
 }
 
@@ -173,6 +178,101 @@ static const struct blk_ops raw_ops = {
 static const struct blk_ops qcow2_ops = {
 	.name = "qcow2", .read = chain_read, .extent = chain_extent, .close = chain_close};
 
+/* --- sealed chains -------------------------------------------------------------------------------- */
+
+bool image_chain_sealed(struct image_layer *const *layers, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (layers[i]->info.encrypted)
+			return true;
+	return false;
+}
+
+static int sealed_read(struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
+{
+	(void)b;
+	(void)off;
+	(void)to;
+	(void)len;
+	return err_set(e, ERR_VOLUME_LOCKED, module, "the image is encrypted (LUKS inside QCOW2); unlock it first");
+}
+
+static const struct blk_ops sealed_ops = {.name = "sealed", .read = sealed_read, .close = chain_close};
+
+static int check_sealed(struct image_layer **layers, unsigned count, struct err *e)
+{
+	if (count > IMAGE_SEALED_LAYERS_MAX)
+		return err_set(e, ERR_LIMIT, module, "a chain with an encrypted layer has %u layers, at most %d can be read", count,
+		               IMAGE_SEALED_LAYERS_MAX);
+	for (unsigned i = 0; i < count; i++)
+		if (layers[i]->info.has_data_file)
+			return err_set(e, ERR_IMAGE_UNSUPPORTED, module,
+			               "layer %u keeps its data in an external file, another layer is encrypted: both together cannot be read", i);
+	return 0;
+}
+
+struct unsealed {
+	struct blk blk;
+	struct blk *chain, *source;
+};
+
+static int unsealed_read(struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
+{
+	struct unsealed *u = (struct unsealed *)b;
+	struct chain *c = (struct chain *)u->chain;
+	struct segment s;
+	for (size_t done = 0; done < len; done += s.len) {
+		int r = resolve(&c->resolver, off + done, len - done, &s, e);
+		if (r == 0 && s.kind >= MAP_BAD) {
+			r = damaged(&s, off + done, e);
+			r = c->count > 1 ? err_prefix(e, "layer %u", s.layer) : r;
+		}
+		if (r < 0)
+			return r;
+	}
+	return blk_read(u->source, off, to, len, e);
+}
+
+/* What is damaged is no hole, whatever the source takes it for: it is to be read, and told. */
+static int unsealed_extent(struct blk *b, uint64_t off, uint64_t len, struct blk_extent *ret, struct err *e)
+{
+	struct unsealed *u = (struct unsealed *)b;
+	struct segment s;
+	int r = resolve(&((struct chain *)u->chain)->resolver, off, len, &s, e);
+	if (r < 0)
+		return r;
+	if (s.kind < MAP_BAD)
+		return blk_extent(u->source, off, s.len, ret, e);
+	*ret = (struct blk_extent){.kind = BLK_DATA, .len = s.len, .fd = -1};
+	return 0;
+}
+
+static void unsealed_close(struct blk *b)
+{
+	struct unsealed *u = (struct unsealed *)b;
+	blk_unref(u->source);
+	blk_unref(u->chain);
+	free(u);
+}
+
+static const struct blk_ops unsealed_ops = {
+	.name = "unsealed", .read = unsealed_read, .extent = unsealed_extent, .close = unsealed_close};
+
+int image_chain_unseal(struct blk *chain, struct blk *source, struct blk **ret, struct err *e)
+{
+	if (chain->ops != &sealed_ops || source->size != chain->size)
+		return err_set(e, ERR_INVALID, module, "a source of %" PRIu64 " bytes is not what an encrypted chain of %" PRIu64 " bytes needs",
+		               source->size, chain->size);
+	struct unsealed *u = calloc(1, sizeof(*u));
+	if (!u)
+		return err_no_memory(e, module);
+	blk_init(&u->blk, &unsealed_ops, chain->size);
+	u->chain = blk_ref(chain);
+	u->source = blk_ref(source);
+	*ret = &u->blk;
+	return 0;
+}
+
 /* --- open ----------------------------------------------------------------------------------------- */
 
 static int check_layers(struct image_layer **layers, unsigned count, struct err *e)
@@ -205,7 +305,8 @@ static size_t largest_cluster(struct image_layer **layers, unsigned count)
 
 static int chain_init(struct chain *c, struct image_layer **layers, unsigned count, struct err *e)
 {
-	blk_init(&c->blk, layers[0]->info.format == IMAGE_RAW ? &raw_ops : &qcow2_ops, layers[0]->info.virtual_size);
+	const struct blk_ops *ops = layers[0]->info.format == IMAGE_RAW ? &raw_ops : &qcow2_ops;
+	blk_init(&c->blk, image_chain_sealed(layers, count) ? &sealed_ops : ops, layers[0]->info.virtual_size);
 	c->layers = calloc(count, sizeof(layers[0]));
 	if (!c->layers)
 		return err_no_memory(e, module);
@@ -224,12 +325,16 @@ static int chain_init(struct chain *c, struct image_layer **layers, unsigned cou
 static int open_foreign(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e)
 {
 	const struct image_layer *l = layers[0];
+	int r = 0;
 	if (count > 1)
-		return err_set(e, ERR_IMAGE_UNSUPPORTED, module, "only QCOW2 and raw images can be layers of a chain");
-	if (!l->source)
-		return err_set(e, ERR_INVALID, module, "the %s image has no source", image_format_name(l->info.format));
-	*ret = blk_ref(l->source);
-	return 0;
+		r = err_set(e, ERR_IMAGE_UNSUPPORTED, module, "only QCOW2 and raw images can be layers of a chain");
+	else if (!l->source)
+		r = err_set(e, ERR_INVALID, module, "the %s image has no source", image_format_name(l->info.format));
+	else
+		*ret = blk_ref(l->source);
+	for (unsigned i = 0; i < count; i++)
+		image_layer_close(layers[i]);
+	return r;
 }
 
 static bool any_foreign(struct image_layer **layers, unsigned count)
@@ -240,71 +345,18 @@ static bool any_foreign(struct image_layer **layers, unsigned count)
 	return false;
 }
 
-/* --- sealed chains -------------------------------------------------------------------------------- */
-
-static int sealed_read(struct blk *b, uint64_t off, void *to, size_t len, struct err *e)
-{
-	(void)b;
-	(void)off;
-	(void)to;
-	(void)len;
-	return err_set(e, ERR_VOLUME_LOCKED, module, "the image is encrypted (LUKS inside QCOW2); unlock it first");
-}
-
-static void sealed_close(struct blk *b)
-{
-	free(b);
-}
-
-static const struct blk_ops sealed_ops = {.name = "sealed", .read = sealed_read, .close = sealed_close};
-
-bool image_chain_sealed(struct image_layer *const *layers, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (layers[i]->info.encrypted)
-			return true;
-	return false;
-}
-
-static int open_sealed(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e)
-{
-	if (count > IMAGE_SEALED_LAYERS_MAX)
-		return err_set(e, ERR_LIMIT, module, "a chain with an encrypted layer has %u layers, at most %d can be read", count,
-		               IMAGE_SEALED_LAYERS_MAX);
-	int r = check_layers(layers, count, e);
-	for (unsigned i = 0; r == 0 && i < count; i++)
-		if (layers[i]->info.has_data_file)
-			r = err_set(e, ERR_IMAGE_UNSUPPORTED, module,
-			            "layer %u keeps its data in an external file, another layer is encrypted: both together cannot be read", i);
-	if (r < 0)
-		return r;
-	struct blk *b = calloc(1, sizeof(*b));
-	if (!b)
-		return err_no_memory(e, module);
-	blk_init(b, &sealed_ops, layers[0]->info.virtual_size);
-	*ret = b;
-	return 0;
-}
-
-/* What is no chain of ours to map. */
-static int open_others(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e)
-{
-	int r = any_foreign(layers, count) ? open_foreign(layers, count, ret, e) : open_sealed(layers, count, ret, e);
-	for (unsigned i = 0; i < count; i++)
-		image_layer_close(layers[i]);
-	return r;
-}
-
 int image_chain_open(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e)
 {
 	int r;
-	if (count <= IMAGE_LAYERS_MAX && (any_foreign(layers, count) || image_chain_sealed(layers, count)))
-		return open_others(layers, count, ret, e);
 	struct chain *c = NULL;
+	if (count <= IMAGE_LAYERS_MAX && any_foreign(layers, count))
+		return open_foreign(layers, count, ret, e);
 	if (count == 0 || count > IMAGE_LAYERS_MAX)
 		r = err_set(e, ERR_LIMIT, module, "a chain of %u layers; 1 to %d are allowed", count, IMAGE_LAYERS_MAX);
 	else
 		r = check_layers(layers, count, e);
+	if (r == 0 && image_chain_sealed(layers, count))
+		r = check_sealed(layers, count, e);
 	if (r == 0) {
 		c = calloc(1, sizeof(*c));
 		r = c ? chain_init(c, layers, count, e) : err_no_memory(e, module);

@@ -102,4 +102,9 @@ void image_layer_close(struct image_layer *l);
  * source. Of a chain with an encrypted layer the blk is sealed: it knows its size, and reads fail with ERR_VOLUME_LOCKED. */
 int image_chain_open(struct image_layer **layers, unsigned count, struct blk **ret, struct err *e);
 
+/* What `source`, somebody else's reader, decrypts of a sealed chain, but for what the chain's tables say cannot be read: where clusters are
+ * missing QEMU reads zeroes, or makes noise of them. Those reads fail as they do of other chains. Takes references. ERR_INVALID: not a
+ * sealed chain, or sizes that differ. */
+int image_chain_unseal(struct blk *chain, struct blk *source, struct blk **ret, struct err *e);
+
 #endif

@@ -156,9 +156,11 @@ static void cut(const struct resolver *v, uint64_t off, struct segment *s)
 	s->len = min_u64(s->len, visible - off);
 	if (s->kind != MAP_DATA)
 		return;
-	uint64_t size = v->layers[s->layer]->data_size;
+	const struct image_layer *l = v->layers[s->layer];
+	uint64_t size = l->data_size;
+	/* Encrypted clusters are written whole: what is missing of one is not zeroes. */
 	if (s->host >= size)
-		s->kind = MAP_ZERO;
+		s->kind = l->info.encrypted ? MAP_BAD_OUTSIDE : MAP_ZERO;
 	else
 		s->len = min_u64(s->len, size - s->host);
 }

@@ -291,7 +291,10 @@ int disks_unlock_source(struct disks *d, uint32_t volume, struct blk *source, st
 	const struct volume *v = volume >= 1 && volume <= d->set->count ? &d->set->volumes[volume - 1] : NULL;
 	if (!v || v->kind != VOLUME_DISK || !d->disk[v->disk].sealed)
 		return err_set(e, ERR_INVALID, "worker", "volume %u is no disk of an encrypted image", volume);
-	int r = volume_set_add_crypt(d->set, volume, source, e);
+	CLEANUP(blk_unref_p) struct blk *unsealed = NULL;
+	int r = image_chain_unseal(d->blks[v->disk], source, &unsealed, e);
+	if (r == 0)
+		r = volume_set_add_crypt(d->set, volume, unsealed, e);
 	if (r >= 0)
 		r = parts_join(d, e);
 	if (r == 0 && d->default_volume == 0)

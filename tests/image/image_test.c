@@ -90,10 +90,17 @@ static void zero_close(struct blk *b)
 	free(b);
 }
 
+static struct blk *zero_source(uint64_t size)
+{
+	static const struct blk_ops zero_ops = {.name = "zero", .read = zero_read, .close = zero_close};
+	struct blk *b = malloc(sizeof(*b));
+	blk_init(b, &zero_ops, size);
+	return b;
+}
+
 static void foreign_formats(void **state)
 {
 	(void)state;
-	static const struct blk_ops zero_ops = {.name = "zero", .read = zero_read, .close = zero_close};
 	static const struct {
 		enum image_format format;
 		const char *magic;
@@ -119,8 +126,7 @@ static void foreign_formats(void **state)
 		assert_int_equal(image_chain_open(&l, 1, &b, &e), ERR_INVALID);
 		err_clear(&e);
 		assert_ok(image_layer_open(fd, all[i].format, &l, &e), &e);
-		struct blk *zero = malloc(sizeof(*zero));
-		blk_init(zero, &zero_ops, 12345);
+		struct blk *zero = zero_source(12345);
 		assert_ok(image_layer_set_source(l, zero, &e), &e);
 		assert_int_equal(image_layer_info(l)->virtual_size, 12345);
 		assert_int_equal(image_layer_set_source(l, zero, &e), ERR_INVALID);
@@ -426,6 +432,42 @@ static void sealed_chains(void **state)
 	close(data_over);
 }
 
+/* Who decrypts takes what is missing of the file for zeroes, and says nothing. */
+static void what_is_missing_stays_so_unsealed(void **state)
+{
+	(void)state;
+	compose_luks(img);
+	put_be64(img + 112, DATA_AT);
+	put_be64(img + L2_AT + 3 * 8, FILE_BYTES);
+	int fd = file_of(img, DATA_AT + CLUSTER + 512);
+	struct err e = ERR_INIT;
+	struct blk *sealed = open_one(fd), *small = zero_source(SIZE - 512), *source = zero_source(SIZE), *b = NULL;
+	struct blk_extent x;
+	uint8_t to[SIZE];
+	assert_int_equal(image_chain_unseal(sealed, small, &b, &e), ERR_INVALID);
+	err_clear(&e);
+	assert_int_equal(image_chain_unseal(source, source, &b, &e), ERR_INVALID);
+	err_clear(&e);
+	assert_ok(image_chain_unseal(sealed, source, &b, &e), &e);
+	blk_unref(sealed);
+	blk_unref(source);
+	blk_unref(small);
+	assert_ok(blk_read(b, 0, to, CLUSTER + 512, &e), &e);
+	assert_ok(blk_read(b, 2 * CLUSTER, to, CLUSTER, &e), &e);
+	assert_ok(blk_read(b, 4 * CLUSTER, to, SIZE - 4 * CLUSTER, &e), &e);
+	assert_int_equal(blk_read(b, 0, to, CLUSTER + 513, &e), ERR_IMAGE_CORRUPT);
+	err_clear(&e);
+	assert_int_equal(blk_read(b, 0, to, SIZE, &e), ERR_IMAGE_CORRUPT);
+	err_clear(&e);
+	assert_int_equal(blk_read(b, 4 * CLUSTER - 1, to, 2, &e), ERR_IMAGE_CORRUPT);
+	assert_non_null(strstr(e.msg, "beyond the end of the file"));
+	err_clear(&e);
+	assert_ok(blk_extent(b, 3 * CLUSTER, SIZE - 3 * CLUSTER, &x, &e), &e);
+	assert_true(x.kind == BLK_DATA && x.len == CLUSTER && x.fd < 0);
+	blk_unref(b);
+	close(fd);
+}
+
 static void data_files(void **state)
 {
 	(void)state;
@@ -544,6 +586,7 @@ int main(void)
 		cmocka_unit_test(headers),       cmocka_unit_test(backing_names),   cmocka_unit_test(chains),
 		cmocka_unit_test(data_files),    cmocka_unit_test(damaged_tables),  cmocka_unit_test(short_files),
 		cmocka_unit_test(odd_sizes_end_with_their_last_sector), cmocka_unit_test(encrypted), cmocka_unit_test(sealed_chains),
+		cmocka_unit_test(what_is_missing_stays_so_unsealed),
 	};
 	return cmocka_run_group_tests_name("image", tests, NULL, NULL);
 }
