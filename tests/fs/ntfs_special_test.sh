@@ -56,6 +56,16 @@ is 'extended attributes' "$("$fsattrs" "$img" | grep ' xattr user\.' | sort)" '.
 ./ea xattr user.EMPTY.NOT 000102'
 ok 'conformance, of what can be read' "$fscheck" --damaged "$img"
 
+# 8.3 aliases: found in any case, not listed.
+mount_ntfs "$img" rw && mkdir "$mnt/Long Names" && for i in $(seq 300); do
+	echo "$i" >"$mnt/Long Names/a file with number $i.text"
+	setfattr -h -n system.ntfs_dos_name -v "F$i~1.TEX" "$mnt/Long Names/a file with number $i.text" || break
+done && setfattr -h -n system.ntfs_dos_name -v 'LONGNA~1' "$mnt/Long Names"
+mount_ls=$(ls "$mnt/Long Names") && unmount
+"$fsdump" "$img" >"$tmp/dump"
+is 'files with an alias are listed once' "$(sed -nE 's|^\./Long.040Names/(\S+) .*|\1|p' "$tmp/dump" | sed 's/\\040/ /g' | sort)" "$(echo "$mount_ls" | sort)"
+like 'an alias is found' "$("$fsdump" "$img" '/longna~1/f77~1.tex')" "nlink=2 size=3 .*sha256=$(echo 77 | sha256sum | cut -c-64)"
+
 # With \Windows\System32 the volume is C:, and no other drive.
 mount_ntfs "$img" rw && mkdir -p "$mnt/windows/SYSTEM32" && unmount
 "$fsdump" "$img" >"$tmp/dump"
