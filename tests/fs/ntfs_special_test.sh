@@ -9,7 +9,7 @@ why=$(lacking)
 [ -z "$why" ] || { skip 'special files' "$why"; done_testing; exit; }
 
 make "$img" 20M
-mount_ntfs "$img" special_files=wsl,streams_interface=xattr && "$here/ntfs/populate-special" "$mnt"
+mount_ntfs "$img" compression,special_files=wsl,streams_interface=xattr && "$here/ntfs/populate-special" "$mnt"
 secret=$(ino secret)
 unmount
 "$here/ntfs/poke" "$img" data-flag "$secret" 0x4000
@@ -45,8 +45,11 @@ else
 fi
 like 'WSL owner and mode' "$(line wsl)" 'mode=4751 uid=1000 gid=1001'
 like 'a cloud file that is here' "$(line cloud-here)" "sha256=$(printf downloaded | sha256sum | cut -c-64)"
+like 'a compressed cloud file that is here' "$(line packed/cloud-here)" "sha256=$(yes downloaded | head -n 20000 | sha256sum | cut -c-64)"
 like 'a cloud file that is away' "$(line cloud-away)" 'FILE_OFFLINE .*placeholder'
 like 'a deduplicated file' "$(line dedup)" 'FILE_OFFLINE .*deduplication'
+like 'single instance storage' "$(line single-instance)" 'FILE_OFFLINE .*tag 0x80000007'
+like "another maker's archive" "$(line archived)" 'FILE_OFFLINE .*tag 0x00000010'
 like 'WIMBoot' "$(line wimboot)" 'FILE_UNSUPPORTED .*WIM archive'
 like 'an overlay method of the future' "$(line wof-unknown)" 'FILE_UNSUPPORTED .*method 9'
 like 'a compressed stream that is lost' "$(line wof-lost)" 'FILE_CORRUPT .*stream is missing'
