@@ -6,6 +6,7 @@ set -u
 # Mounts of our own: whoever copies the namespace while one is there would hold it, and what is behind it unwritten.
 [ -n "${OWN_MOUNTS:-}" ] || ! unshare -m true 2>/dev/null || OWN_MOUNTS=1 exec unshare -m "$0" "$@"
 . "$SENDENSE_SRC/tests/tap.sh"
+. "$SENDENSE_SRC/tests/uml.sh"
 . "$SENDENSE_SRC/tests/fs/xfs.sh"
 cuts=${CUTS:-6}
 declare -A reached=()
@@ -107,26 +108,6 @@ sizes() {
 		torn+=$(our_sums "$tmp/copy" | grep -vxFf "$tmp/before" -f "$tmp/after" | sed "s/^/$block: /")
 	done < <("$here/xfslog" cuts "$tmp/img" "$tmp/old" $((cuts * 2)))
 	is "an exchange of sizes: at none of its moments a part is there ($begun are in its middle)" "$torn" ''
-}
-
-# old_kernel DIR DEVICE…: runs the commands of standard input in DIR under a kernel that still knows version 4 and is a process of its
-# own, with the host's files (not those below /dev) and the devices as /dev/ubda …
-old_kernel() {
-	local dir=$1 devices=() letter=a d
-	shift
-	for d; do
-		devices+=("ubd$letter=$d")
-		letter=$(printf '%s' "$letter" | tr a-y b-z)
-	done
-	{
-		printf '#!/bin/bash\nexec >%q/said 2>&1\ncd %q\nexport PATH=%q LC_ALL=C.UTF-8 TZ=UTC\n' "$dir" "$dir" "$PATH"
-		printf 'mount -t proc proc /proc; mkdir /dev/shm; mount -t tmpfs tmpfs /dev/shm\n'
-		cat
-		printf '\necho o >/proc/sysrq-trigger; sleep 60\n'
-	} >"$dir/init"
-	chmod +x "$dir/init"
-	timeout 300 linux.uml mem=600M rootfstype=hostfs rw init="$dir/init" con=null con0=null quiet "${devices[@]}" </dev/null >"$dir/console" 2>&1
-	[ -e "$dir/done" ]
 }
 
 version4() {
