@@ -198,10 +198,12 @@ int api_path(const struct http_request *req, const char *fallback, struct buf *b
 	if (!text.s)
 		text = (struct http_text){.s = fallback, .len = strlen(fallback)};
 	int r = api_unescape_path(text.s, text.len, bytes, e);
-	if (r < 0)
-		return r;
+	const char *once;
 	uint64_t volume;
-	r = http_query_u64(req, "volume", 0, UINT32_MAX, &volume, e);
+	if (r == 0)
+		r = http_query_string(req, "path", NULL, &once, e);
+	if (r == 0)
+		r = http_query_u64(req, "volume", 0, UINT32_MAX, &volume, e);
 	if (r == 0)
 		*ret = (struct session_path){.volume = (uint32_t)volume, .path = buf_str(bytes), .len = bytes->len};
 	return r;

@@ -115,6 +115,7 @@ is "an empty hole of 64 MiB" "$(api "/restore/$M/download?path=/home/ben/sparse.
 expect "a directory is no file" 400 IS_A_DIRECTORY "/restore/$M/download?path=/etc"
 expect "a file is no directory" 400 NOT_A_DIRECTORY "/restore/$M/files?path=/etc/hostname"
 expect "a missing file" 404 NOT_FOUND "/restore/$M/download?path=/etc/nope"
+expect "two paths are none" 400 INVALID_ARGUMENT "/restore/$M/download?path=/etc/hostname&path=/etc/passwd"
 expect "a missing volume" 404 VOLUME_NOT_FOUND "/restore/$M/files?path=/&volume=9"
 api "/restore/$M/download-directory?path=/home" -I >"$T/head"
 is "HEAD of what has no length yet tells none" "$(status) $(grep -ci '^content-length' "$T/head")" "200 0"
