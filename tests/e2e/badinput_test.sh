@@ -120,7 +120,8 @@ for round in 1 2 3; do
 	is "round $round: the catalog is sound" "$(sqlite3 "$T/hub/catalog.db" 'PRAGMA integrity_check')" ok
 	kill $(jobs -p) 2>/dev/null; wait 2>/dev/null
 	hub_start --config "$T/hub.conf" || flunk "round $round: the hub starts again" "$(tail -3 "$T/hub.log")"
-	is "round $round: its mounts answer" "$(api "/restore/$O/files?path=/many" | jq .total_count)" 1500
+	# Not by the first try: a busy machine may need longer to start a worker than its two seconds.
+	ok "round $round: its mounts answer" eventually answers "$O" /many 1500
 	is "round $round: nothing is in between" "$(api /restore/mounts | jq '[.mounts[] | select(.status != "mounted")] | length')" 0
 done
 hub_stop; is "and it stops cleanly" $? 0
