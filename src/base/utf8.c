@@ -92,3 +92,37 @@ void name_unescape(struct buf *to, const void *text, size_t len)
 	}
 	buf_add(to, run, (size_t)(p - run));
 }
+
+static uint32_t code_point(const uint8_t *p, unsigned n)
+{
+	static const uint8_t first[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	uint32_t c = p[0] & first[n];
+	for (unsigned i = 1; i < n; i++)
+		c = c << 6 | (p[i] & 0x3f);
+	return c;
+}
+
+/* Controls, and what reorders or breaks the line around it. */
+static bool is_harmful(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x061c || c == 0x200e || c == 0x200f ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+void name_shown(struct buf *to, const void *text, size_t len)
+{
+	const uint8_t *p = text, *end = p + len;
+	while (p < end) {
+		unsigned n = utf8_sequence(p, (size_t)(end - p));
+		uint32_t c = n ? code_point(p, n) : *p;
+		if (n == 0)
+			buf_addf(to, "\\x%02x", (unsigned)c);
+		else if (is_escape(p, n))
+			buf_addf(to, "\\x%02x", (unsigned)(c & 0xff));
+		else if (is_harmful(c))
+			buf_addf(to, c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
+		else
+			buf_add(to, p, n);
+		p += n ? n : 1;
+	}
+}

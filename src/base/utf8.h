@@ -38,4 +38,8 @@ void name_escape(struct buf *to, const void *name, size_t len);
  * name is understood too. */
 void name_unescape(struct buf *to, const void *text, size_t len);
 
+/* Appends a name, escaped or not, as a terminal may show it: controls, what reorders or breaks the text around it, and
+ * bytes that are not valid UTF-8 are written out, as \x1b or \u{202e}. */
+void name_shown(struct buf *to, const void *text, size_t len);
+
 #endif

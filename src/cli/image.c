@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include "base/buf.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -52,15 +53,16 @@ void cli_say(const char *fmt, ...)
 	va_start(ap, fmt);
 	buf_vaddf(&text, fmt, ap);
 	va_end(ap);
-	for (size_t i = 0; i < text.len; i++)
-		if (text.data[i] < ' ' || text.data[i] == 0x7f)
-			text.data[i] = '?';
-	(void)fprintf(stderr, "sendense: %s\n", buf_str(&text));
+	CLEANUP(buf_free) struct buf shown = BUF_INIT(16 * text.len + 16);
+	name_shown(&shown, buf_str(&text), text.len);
+	(void)fprintf(stderr, "sendense: %s\n", buf_str(&shown));
 }
 
 int cli_fail(const struct err *e)
 {
 	cli_say("%s [%s]", e->msg, err_code_name(e->code));
+	if (e->code == ERR_VOLUME_LOCKED)
+		cli_say("its key is given with --passphrase-file, --recovery-key-file or --key-file");
 	switch (e->code) {
 	case ERR_PATH_INVALID:
 	case ERR_INVALID:

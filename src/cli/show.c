@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "session/view.h"
 
 #include <inttypes.h>
@@ -36,15 +37,16 @@ static int finish_output(int status)
 	return status ? status : CLI_SOME_FAILED;
 }
 
-/* A terminal shows no control characters that a guest chose. */
+/* A terminal is given nothing that a guest chose to act on it. */
 static void print_name(const char *s, size_t len)
 {
 	if (!isatty(STDOUT_FILENO)) {
 		(void)fwrite(s, 1, len, stdout);
 		return;
 	}
-	for (size_t i = 0; i < len; i++)
-		(void)putchar((unsigned char)s[i] < ' ' || s[i] == 0x7f ? '?' : s[i]);
+	CLEANUP(buf_free) struct buf shown = BUF_INIT(16 * len + 16);
+	name_shown(&shown, s, len);
+	(void)fwrite(buf_str(&shown), 1, shown.len, stdout);
 }
 
 /* --- info ----------------------------------------------------------------------------------------- */

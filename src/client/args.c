@@ -221,13 +221,21 @@ static const struct command *find_command(char **words, int count)
 
 static int no_command(char **words, int count)
 {
-	bool group = false;
-	for (unsigned i = 0; i < COMMANDS && count > 0; i++)
-		group |= commands[i].group && strcmp(words[0], commands[i].group) == 0;
-	if (count > 0)
-		complain("there is no command \"%s%s%s\"", words[0], group && count > 1 ? " " : "",
-		         group && count > 1 ? words[1] : "");
-	print_usage(stderr);
+	if (count == 0) {
+		print_usage(stderr);
+		return CLIENT_USAGE;
+	}
+	const char *group = NULL;
+	for (unsigned i = 0; i < COMMANDS; i++)
+		if (commands[i].group && strcmp(words[0], commands[i].group) == 0)
+			group = commands[i].group;
+	if (group && count == 1)
+		complain("\"%s\" is one of several commands:", group);
+	else
+		complain("there is no command \"%s%s%s\"; see sendense --help", words[0], group ? " " : "", group ? words[1] : "");
+	for (unsigned i = 0; group && i < COMMANDS; i++)
+		if (commands[i].group && strcmp(commands[i].group, group) == 0)
+			(void)fprintf(stderr, "       sendense %s\n", commands[i].usage);
 	return CLIENT_USAGE;
 }
 

@@ -16,46 +16,12 @@ enum { CELLS_MAX = 256 << 20, LINE_MAX_BYTES = 64 << 10 };
 
 /* --- names ---------------------------------------------------------------------------------------- */
 
-static uint32_t code_point(const uint8_t *p, unsigned n)
-{
-	static const uint8_t first[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-	uint32_t c = p[0] & first[n];
-	for (unsigned i = 1; i < n; i++)
-		c = c << 6 | (p[i] & 0x3f);
-	return c;
-}
-
-/* Controls, and what reorders or breaks the line around it. */
-static bool is_harmful(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x061c || c == 0x200e || c == 0x200f ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-}
-
-void text_shown(struct buf *to, const char *s, size_t len)
-{
-	const uint8_t *p = (const uint8_t *)s, *end = p + len;
-	while (p < end) {
-		unsigned n = utf8_sequence(p, (size_t)(end - p));
-		uint32_t c = n ? code_point(p, n) : *p;
-		if (n == 0)
-			buf_addf(to, "\\x%02x", (unsigned)c);
-		else if (c >= NAME_ESCAPE_FIRST && c <= NAME_ESCAPE_LAST)
-			buf_addf(to, "\\x%02x", (unsigned)(c & 0xff));
-		else if (is_harmful(c))
-			buf_addf(to, c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
-		else
-			buf_add(to, p, n);
-		p += n ? n : 1;
-	}
-}
-
 void print_name(FILE *f, const char *s)
 {
 	size_t len = strlen(s);
 	CLEANUP(buf_free) struct buf b = BUF_INIT(16 * len + 16);
 	if (isatty(fileno(f)))
-		text_shown(&b, s, len);
+		name_shown(&b, s, len);
 	else
 		name_unescape(&b, s, len);
 	(void)fwrite(buf_str(&b), 1, b.len, f);
@@ -97,7 +63,7 @@ void table_init(struct table *t, const char *const *heads)
 void table_cell(struct table *t, const char *s)
 {
 	if (s[0])
-		text_shown(&t->cells, s, strlen(s));
+		name_shown(&t->cells, s, strlen(s));
 	else
 		buf_addc(&t->cells, '-');
 	buf_addc(&t->cells, '\0');
@@ -169,7 +135,7 @@ void complain(const char *fmt, ...)
 	va_start(ap, fmt);
 	buf_vaddf(&raw, fmt, ap);
 	va_end(ap);
-	text_shown(&shown, buf_str(&raw), raw.len);
+	name_shown(&shown, buf_str(&raw), raw.len);
 	(void)fprintf(stderr, "sendense: %s\n", buf_str(&shown));
 }
 
@@ -202,12 +168,32 @@ int exit_status_of(const struct err *e)
 	}
 }
 
+/* What to do about it, where that is a command. */
+static const char *advice_on(enum err_code code)
+{
+	switch (code) {
+	case ERR_MOUNT_NOT_FOUND:
+		return "\"sendense mounts\" lists what is open, \"sendense mount BACKUP_ID\" opens a backup";
+	case ERR_BACKUP_NOT_FOUND:
+		return "\"sendense backup list\" names the backups there are";
+	case ERR_VOLUME_LOCKED:
+		return "\"sendense unlock --volume N --passphrase-file FILE MOUNT_ID\" gives its key";
+	case ERR_NO_SLOT:
+		return "\"sendense mounts\" lists what is open, \"sendense unmount\" frees a slot";
+	default:
+		return NULL;
+	}
+}
+
 int complain_err(const struct err *e)
 {
-	if (e->module && strcmp(e->module, "hub") == 0)
+	bool of_hub = e->module && strcmp(e->module, "hub") == 0;
+	if (of_hub)
 		complain("%s [%s]", e->msg, err_code_name(e->code));
 	else
 		complain("%s", e->msg);
+	if (of_hub && advice_on(e->code))
+		complain("%s", advice_on(e->code));
 	return exit_status_of(e);
 }
 

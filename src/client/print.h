@@ -15,10 +15,7 @@
 
 enum { SIZE_TEXT_MAX = 24, TIME_TEXT_MAX = 32, TABLE_COLUMNS_MAX = 12 };
 
-/* Appends text of the API (names escaped as base/utf8.h says) as it may be shown. */
-void text_shown(struct buf *to, const char *s, size_t len);
-
-/* Prints text of the API: shown on a terminal, its own bytes elsewhere. */
+/* Prints text of the API (names escaped as base/utf8.h says): shown on a terminal, its own bytes elsewhere. */
 void print_name(FILE *f, const char *s);
 
 /* "1.5 GiB"; "-" for a negative number. */

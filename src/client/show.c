@@ -56,8 +56,6 @@ int complain_call(const struct err *e, const struct doc *details)
 	const char *mount = doc_text(doc_object(details, "details"), "mount_id");
 	if (e->code == ERR_ALREADY_MOUNTED && mount[0])
 		complain("mount %s has it open; --reuse takes that one", mount);
-	if (e->code == ERR_NO_SLOT)
-		complain("\"sendense mounts\" lists what is open, \"sendense unmount\" frees a slot");
 	return status;
 }
 

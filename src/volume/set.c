@@ -151,7 +151,7 @@ int volume_set_add_opened(struct volume_set *s, const struct volume_layer *layer
 	int r = volume_set_add_child(s, layer, &child, e);
 	if (r > 0) {
 		s->volumes[container - 1].locked = false;
-		volume_set_explain(s, container, "it is open: what is inside is listed");
+		volume_set_explain(s, container, "it is unlocked: what is inside is volume %d", r);
 	}
 	return r;
 }

@@ -195,6 +195,25 @@ static void names_survive_the_escape(void **state)
 	buf_free(&shown);
 }
 
+static void terminals_are_shown_no_controls(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *shown;
+	} cases[] = {
+		{"gr\xc3\xbcn \xf0\x9f\x98\x80", "gr\xc3\xbcn \xf0\x9f\x98\x80"},
+		{"a\x1b[2J\n\x7f", "a\\x1b[2J\\x0a\\x7f"},
+		{"\xc2\x9b\xe2\x80\xaegnp.exe", "\\u{009b}\\u{202e}gnp.exe"},
+		{"caf\xe9 caf\xee\xbf\xa9", "caf\\xe9 caf\\xe9"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf shown = BUF_INIT(100);
+		name_shown(&shown, cases[i].name, strlen(cases[i].name));
+		assert_string_equal(buf_str(&shown), cases[i].shown);
+		buf_free(&shown);
+	}
+}
+
 static void hex_and_base64url_follow_rfc4648(void **state)
 {
 	(void)state;
@@ -313,6 +332,7 @@ int main(void)
 		cmocka_unit_test(json_goes_on_after_its_buffer_was_drained),
 		cmocka_unit_test(utf8_knows_the_edges_of_table_3_7),
 		cmocka_unit_test(names_survive_the_escape),
+		cmocka_unit_test(terminals_are_shown_no_controls),
 		cmocka_unit_test(hex_and_base64url_follow_rfc4648),
 		cmocka_unit_test(uuids_are_version_4_and_differ),
 		cmocka_unit_test(log_values_cannot_fake_a_field),

@@ -315,7 +315,7 @@ class Errors(Case):
                                    ("WORKER_DIED", 502, 4), ("INTERNAL", 500, 4)):
             self.hub.on("GET", "/restore/m/file-info", (http, {"error": "It is so.", "code": code, "details": {}}))
             self.run_client("stat", "m", "/f", status=status)
-            self.assertEqual(self.err, "sendense: It is so. [%s]\n" % code)
+            self.assertEqual(self.err.splitlines()[0], "sendense: It is so. [%s]" % code)
 
     def test_a_code_of_a_later_hub(self):
         self.hub.on("GET", "/restore/mounts", (404, {"error": "Something new.", "code": "BRAND_NEW"}))
@@ -351,6 +351,23 @@ class Errors(Case):
             self.run_client(*args, status=2)
             self.assertNotEqual(self.err, "")
         self.assertEqual(self.hub.asked, [])
+
+    def test_a_group_names_its_commands(self):
+        self.run_client("backup", status=2)
+        self.assertEqual(self.err.splitlines()[0], 'sendense: "backup" is one of several commands:')
+        self.run_client("backup", "eat", status=2)
+        self.assertEqual(self.err.splitlines()[0], 'sendense: there is no command "backup eat"; see sendense --help')
+        self.assertIn("sendense backup chain", self.err)
+        self.assertNotIn("sendense repo", self.err)
+        self.run_client("nothing", status=2)
+        self.assertEqual(self.err, 'sendense: there is no command "nothing"; see sendense --help\n')
+
+    def test_what_to_do_is_said(self):
+        for code, http, hint in (("MOUNT_NOT_FOUND", 404, "sendense mounts"), ("BACKUP_NOT_FOUND", 404, "sendense backup list"),
+                                 ("VOLUME_LOCKED", 422, "sendense unlock --volume N")):
+            self.hub.on("GET", "/restore/m/files", (http, {"error": "no", "code": code}))
+            self.run_client("ls", "m", "/", status=4 if http == 422 else 3)
+            self.assertIn(hint, self.err)
 
     def test_help_and_version(self):
         self.assertIn("sendense backup list", self.run_client("--help"))

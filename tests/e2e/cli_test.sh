@@ -33,6 +33,7 @@ is "ls of a file" "$($I ls "$A" /etc/hostname)" hostname
 is "stat --json" "$($I stat --json "$A" /docs/deep/hard | jq -c '[.type, .size, .links]')" "[\"file\",$(stat -c %s "$T/tree/docs/numbers"),2]"
 like "stat" "$($I stat "$A" /docs/soft)" 'etc/hostname'
 is "cat" "$($I cat "$A" /docs/numbers | sha256sum)" "$(sha256sum <"$T/tree/docs/numbers")"
+like "a terminal is given no newline of a name" "$(python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' $I ls "$A" /docs)" 'na\\x0ame'
 is "cat through a link" "$($I cat "$A" /docs/soft)" host
 is "--volume 1" "$($I cat --volume 1 "$A" /etc/hostname)" host
 for f in tar tar.gz tar.zst zip; do $I tar --format $f "$A" /docs >"$T/x.$f"; is "tar --format $f" $? 0; done

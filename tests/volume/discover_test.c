@@ -562,7 +562,7 @@ static void a_stack_grows_by_unlocking(void **state)
 
 	assert_int_equal(volume_set_unlock(f->set, 2, (const uint8_t *)"open", 4, &f->e), 5);
 	assert_false(volume(f, 2)->locked);
-	assert_string_equal(volume(f, 2)->reason, "it is open: what is inside is listed");
+	assert_string_equal(volume(f, 2)->reason, "it is unlocked: what is inside is volume 5");
 	assert_string_equal(volume(f, 1)->reason, "pool: its volumes are listed");
 	assert_string_equal(volume(f, 5)->reason, "pool: its volumes are listed");
 	assert_int_equal(f->set->count, 5);
