@@ -24,10 +24,15 @@ async function moving({ page, name, narrow }, web) {
 		for (const key of ['ArrowDown', 'ArrowDown', 'Enter']) await page.keyboard.press(key);
 		await row(page, 'anna').waitFor();
 		ok(page.url().endsWith('/2/home'), page.url());
-		await grid.focus();
+		// The keys go on in each folder, from what was open before.
+		await page.keyboard.press('Enter');
+		await row(page, 'documents').waitFor();
+		await page.keyboard.press('Backspace');
+		await row(page, 'ben').waitFor();
 		await page.keyboard.press('Backspace');
 		await row(page, 'lost+found').waitFor();
-		await grid.focus();
+		const home = await row(page, 'home').getAttribute('id');
+		await until(page, (id) => document.activeElement.getAttribute('aria-activedescendant') === id, home);
 		for (const key of ['Home', ' ', 'Shift+ArrowDown']) await page.keyboard.press(key);
 		await page.getByText('2 selected').waitFor();
 		await page.keyboard.press('Control+a');
@@ -50,6 +55,34 @@ async function moving({ page, name, narrow }, web) {
 		await page.getByLabel('Filter this folder').fill('nothing like it');
 		await page.getByText('Nothing here matches').waitFor();
 		await look(page, `${name}-no-match`);
+	});
+	await test(`${name}: 2: a search in all folders beneath`, async () => {
+		await page.goto(`${base}/restore/${web}/2/`);
+		await page.getByLabel('Filter this folder').fill('report');
+		await button(page, 'Search all folders beneath').click();
+		await row(page, 'report.txt').getByText('/home/anna/documents').waitFor();
+		await page.getByLabel('Files').getByText('1 found in all folders beneath').waitFor();
+		is(await page.locator('mark').textContent(), 'report', 'marked:');
+		await look(page, `${name}-found`);
+		await enter(page, 'report.txt', narrow);
+		await page.getByText('Quarterly report').waitFor();
+		await look(page, `${name}-found-details`);
+		await page.getByRole('link', { name: 'Open its folder' }).click();
+		await until(page, () => location.pathname.endsWith('/2/home/anna/documents'));
+		await page.getByText('Quarterly report').waitFor();
+		await page.goto(`${base}/restore/${web}/2/?q=no+such+file&in=beneath`);
+		await page.getByText('Nothing beneath matches “no such file”').waitFor();
+		await page.getByLabel('Filter this folder').fill('anna');
+		await row(page, 'anna').getByText('/home').waitFor();
+		await enter(page, 'anna', narrow);
+		await until(page, () => location.pathname.endsWith('/2/home/anna') && location.search === '');
+		await page.goto(`${base}/restore/${web}/2/home?q=*&in=beneath&sort=size&order=desc`);
+		await row(page, 'photo-copy.raw').waitFor();
+		const first = await page.locator('#row-0').textContent();
+		ok(/^(anna|ben)\/home(?!\/)/.test(first), `folders first, not the folder itself: ${first}`);
+		await button(page, 'All folders beneath').click();
+		await row(page, 'documents').waitFor({ state: 'detached' });
+		is(await page.getByRole('row').count(), 3, 'rows with the head:');
 	});
 	await test(`${name}: 2: breadcrumbs, up, home, back`, async () => {
 		await page.goto(`${base}/restore/${web}/2/home/anna/documents`);
@@ -128,6 +161,8 @@ async function lists({ page, name, narrow }, files) {
 		await page.goto(`${base}/restore/${files}/0/empty`);
 		await page.getByText('This folder is empty').waitFor();
 		await look(page, `${name}-empty`);
+		await page.keyboard.press('Backspace');
+		await row(page, 'damaged').waitFor();
 		await page.goto(`${base}/restore/${files}/0/media?file=dangling`);
 		await page.getByText('/nowhere/at/all').first().waitFor();
 		await page.goto(`${base}/restore/${files}/0/media`);
@@ -136,6 +171,8 @@ async function lists({ page, name, narrow }, files) {
 		await page.reload();
 		await page.getByText('The file is empty.').waitFor();
 		await look(page, `${name}-names`);
+		await page.goto(`${base}/restore/${files}/0/media?q=latin`);
+		await row(page, 'latin-\\xfc.txt').waitFor();
 	});
 	await test(`${name}: 2: eighty folders deep, by its address`, async () => {
 		await page.goto(`${base}/restore/${files}/0/deep/${'level/'.repeat(79)}level?file=bottom.txt`);
@@ -206,6 +243,9 @@ async function previews({ page, name, problems }, files) {
 		const web = await mount(WEB);
 		await page.goto(`${base}/restore/${web}/2/home/ben?file=shared`);
 		await page.getByText('../anna/documents').first().waitFor();
+		await page.getByRole('link', { name: 'Open the folder it leads to' }).click();
+		await row(page, 'report.txt').waitFor();
+		ok(page.url().endsWith('/2/home/ben/shared'), page.url());
 		await page.goto(`${base}/restore/${web}/2/home/ben?file=photo.raw`);
 		await page.getByText('Hard links').waitFor();
 		for (const fact of ['Inode', 'Mode', 'Owner', 'Modified', 'On disk']) await page.getByText(fact).first().waitFor();

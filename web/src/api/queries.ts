@@ -202,6 +202,23 @@ export const useFileInfo = (mount: string, volume: number, path: string) =>
 		staleTime: Infinity,
 	});
 
+/** What lies at and beneath a folder and has the text in its name; the hub ends a long list. */
+export const useFound = (mount: string, volume: number, path: string, q: string) =>
+	useQuery({
+		queryKey: ['files', mount, volume, path, 'found', q],
+		enabled: q !== '',
+		queryFn: ({ signal }) =>
+			call(
+				client.GET('/restore/{mount_id}/search', {
+					params: { path: { mount_id: mount }, query: { q, path, ...(volume > 0 && { volume }) } },
+					signal,
+				}),
+			),
+		staleTime: Infinity,
+		refetchOnWindowFocus: false,
+		structuralSharing: false,
+	});
+
 export type Sort = 'name' | 'size' | 'modified' | 'mode' | 'owner';
 
 const FIRST_PAGE = 500;

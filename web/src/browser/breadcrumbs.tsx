@@ -2,6 +2,7 @@ import { ChevronRight, Ellipsis, House } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { DropdownMenu, IconButton, MenuItem } from '@/components/ui';
 import { useMedia } from '@/lib/hooks';
+import { formatName } from '@/lib/format';
 import { browserUrl, segments, type BrowserAddress } from '@/lib/paths';
 import { Link, navigate } from '@/lib/router';
 import { t } from '@/texts';
@@ -41,7 +42,7 @@ export function Breadcrumbs({ address }: { address: BrowserAddress }) {
 						<DropdownMenu trigger={<IconButton icon={Ellipsis} label={t.browser.foldersBetween(first)} />}>
 							{crumbs.slice(0, first).map((c) => (
 								<MenuItem key={c.path} onSelect={() => navigate(href(c.path))}>
-									<span className="max-w-[18rem] truncate">{c.name}</span>
+									<span className="max-w-[18rem] truncate">{formatName(c.name)}</span>
 								</MenuItem>
 							))}
 						</DropdownMenu>
@@ -51,11 +52,11 @@ export function Breadcrumbs({ address }: { address: BrowserAddress }) {
 					<Crumb key={c.path}>
 						<Link
 							href={href(c.path)}
-							title={c.name}
+							title={formatName(c.name)}
 							className="inline-flex min-h-11 min-w-6 items-center rounded-lg px-1.5 hover:bg-raised aria-[current]:font-semibold md:min-h-9"
 							{...(c.path === crumbs.at(-1)?.path && { 'aria-current': 'page' })}
 						>
-							<span className="max-w-[9rem] truncate md:max-w-[14rem]">{c.name}</span>
+							<span className="max-w-[9rem] truncate md:max-w-[14rem]">{formatName(c.name)}</span>
 						</Link>
 					</Crumb>
 				))}

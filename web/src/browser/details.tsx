@@ -1,13 +1,14 @@
-import { Download, X } from 'lucide-react';
+import { Download, FolderOpen, X } from 'lucide-react';
 import type { ReactNode } from 'react';
 import type { Schemas } from '@/api/client';
-import { useFileInfo } from '@/api/queries';
+import { useFileInfo, useFiles } from '@/api/queries';
 import { Problem } from '@/components/problem';
 import { Button, IconButton, SkeletonRows } from '@/components/ui';
 import { downloadFile } from '@/downloads/store';
 import { explain } from '@/lib/errors';
-import { formatExact, formatMode, formatSize } from '@/lib/format';
-import { baseName } from '@/lib/paths';
+import { formatExact, formatMode, formatName, formatSize } from '@/lib/format';
+import { baseName, browserUrl } from '@/lib/paths';
+import { Link } from '@/lib/router';
 import { t } from '@/texts';
 import { FileIcon } from './file-icon';
 import { Preview } from './preview';
@@ -16,14 +17,14 @@ type Info = Schemas['FileInfo'];
 
 function facts(f: Info): [string, ReactNode][] {
 	const list: [string, ReactNode][] = [
-		[t.details.path, <code className="break-all font-mono text-xs">{f.path}</code>],
+		[t.details.path, <code className="break-all font-mono text-xs">{formatName(f.path)}</code>],
 		[t.details.type, t.browser.types[f.type]],
 	];
 	if (f.size !== null && f.type === 'file')
 		list.push([t.details.size, `${formatSize(f.size)} (${t.details.bytes(f.size)})`]);
 	if (f.type === 'file') list.push([t.details.allocated, formatSize(f.allocated_size)]);
 	if (f.link_target !== undefined)
-		list.push([t.details.target, <code className="break-all font-mono text-xs">{f.link_target}</code>]);
+		list.push([t.details.target, <code className="break-all font-mono text-xs">{formatName(f.link_target)}</code>]);
 	const times: [string, string | null][] = [
 		[t.details.modified, f.modified_time],
 		[t.details.changed, f.changed_time],
@@ -39,6 +40,20 @@ function facts(f: Info): [string, ReactNode][] {
 	if (f.compressed) list.push([t.details.compressed, t.details.yes]);
 	if (f.encrypted) list.push([t.details.encrypted, t.details.yes]);
 	return list;
+}
+
+/** A link to a folder opens like one; the hub follows it, inside the volume. */
+function Follow({ f, mount, volume }: { f: Info; mount: string; volume: number }) {
+	const folder = useFiles(mount, volume, f.path, 'name', 'asc');
+	if (!folder.isSuccess) return null;
+	return (
+		<Button asChild className="w-full">
+			<Link href={browserUrl({ mount, volume, path: f.path })}>
+				<FolderOpen className="size-4" aria-hidden />
+				{t.browser.followLink}
+			</Link>
+		</Button>
+	);
 }
 
 function Extras({ f, mount, volume }: { f: Info; mount: string; volume: number }) {
@@ -84,12 +99,15 @@ export function Details({
 	volume,
 	path,
 	onClose,
+	folder,
 	bare = false,
 }: {
 	mount: string;
 	volume: number;
 	path: string;
 	onClose: () => void;
+	/** The address of the folder it lies in, where that is not the one shown. */
+	folder?: string | undefined;
 	/** In a dialog, which has a head of its own. */
 	bare?: boolean;
 }) {
@@ -101,7 +119,7 @@ export function Details({
 				<div className="flex items-start gap-2">
 					<div className="flex min-w-0 flex-1 items-start gap-2 pt-1.5">
 						{f && <FileIcon entry={f} />}
-						<h2 className="min-w-0 break-words font-semibold">{baseName(path)}</h2>
+						<h2 className="min-w-0 break-words font-semibold">{formatName(baseName(path))}</h2>
 					</div>
 					<IconButton icon={X} label={t.close} onClick={onClose} />
 				</div>
@@ -126,6 +144,15 @@ export function Details({
 							>
 								<Download className="size-4" aria-hidden />
 								{t.browser.download} · {formatSize(f.size)}
+							</Button>
+						)}
+						{f.type === 'symlink' && <Follow f={f} mount={mount} volume={volume} />}
+						{folder && (
+							<Button asChild className="w-full">
+								<Link href={folder}>
+									<FolderOpen className="size-4" aria-hidden />
+									{t.browser.openFolder}
+								</Link>
 							</Button>
 						)}
 						<Preview key={f.path} mount={mount} volume={volume} file={f} />

@@ -1,12 +1,22 @@
 import { ArrowUp, FolderOpen, SearchX } from 'lucide-react';
-import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent } from 'react';
+import {
+	useEffect,
+	useLayoutEffect,
+	useMemo,
+	useRef,
+	useState,
+	type KeyboardEvent,
+	type MouseEvent,
+	type RefObject,
+} from 'react';
 import type { Schemas } from '@/api/client';
 import { isCode, isNetwork, Problem } from '@/components/problem';
-import { Card, Dialog, Empty, IconButton, SkeletonRows } from '@/components/ui';
+import { Button, Card, Dialog, Empty, IconButton, SkeletonRows } from '@/components/ui';
 import { downloadArchive, downloadFile } from '@/downloads/store';
 import { announce } from '@/lib/announce';
 import { useDebounced, useMedia } from '@/lib/hooks';
-import { baseName, browserUrl, join, parent, type BrowserAddress } from '@/lib/paths';
+import { formatName } from '@/lib/format';
+import { baseName, browserUrl, childOn, join, parent, type BrowserAddress } from '@/lib/paths';
 import { navigate, setSearch, useSearch } from '@/lib/router';
 import * as selecting from '@/lib/selection';
 import { t } from '@/texts';
@@ -14,7 +24,7 @@ import { Breadcrumbs } from './breadcrumbs';
 import { Details } from './details';
 import { FileTable, type Column } from './file-table';
 import { KeyHelp, SelectionBar, Toolbar } from './toolbar';
-import { useFolder } from './use-folder';
+import { useFolder, useSearchBeneath } from './use-folder';
 import { isSort, totalOf, type Entry, type Order, type Sort } from './view';
 
 const FILTER_MS = 300;
@@ -25,13 +35,22 @@ function storedColumns(): Column[] {
 	return text === null ? ['size', 'modified'] : (text.split(' ').filter(Boolean) as Column[]);
 }
 
+/** The folder shown before, and whether the keys worked on it. */
+export interface Before {
+	path: string;
+	focused: boolean;
+}
+
+/** Made anew for each folder. */
 export function FileBrowser({
 	address,
 	vm,
+	before,
 	onMountChanged,
 }: {
 	address: BrowserAddress;
 	vm: string;
+	before: RefObject<Before | null>;
 	onMountChanged: () => unknown;
 }) {
 	const search = useSearch();
@@ -39,7 +58,11 @@ export function FileBrowser({
 	const order: Order = search.get('order') === 'desc' ? 'desc' : 'asc';
 	const [filter, setFilter] = useState(search.get('q') ?? '');
 	const q = useDebounced(filter, FILTER_MS);
-	const folder = useFolder(address.mount, address.volume, address.path, sort, order, q);
+	const beneath = search.get('in') === 'beneath';
+	const found = beneath && q !== '';
+	const here = useFolder(address.mount, address.volume, address.path, sort, order, q);
+	const hits = useSearchBeneath(address.mount, address.volume, address.path, sort, order, found ? q : '');
+	const folder = found ? hits : here;
 	const [selection, setSelection] = useState(selecting.nothing);
 	const [columns, setColumns] = useState(storedColumns);
 	const [help, setHelp] = useState(false);
@@ -47,26 +70,52 @@ export function FileBrowser({
 	const narrow = useMedia('(max-width: 1023px)');
 	const grid = useRef<HTMLDivElement>(null);
 	const filterInput = useRef<HTMLInputElement>(null);
+	const card = useRef<HTMLDivElement>(null);
 	const file = search.get('file');
 	const { rows } = folder;
 
+	// The keys go on in the new list, at what was open before: the file shown, or the folder one came up from.
+	const wanted = useRef<string | null>(file);
+	useLayoutEffect(() => {
+		const element = card.current;
+		if (before.current?.focused) grid.current?.focus({ preventScroll: true });
+		wanted.current ??= before.current && childOn(address.path, before.current.path);
+		return () => {
+			before.current = { path: address.path, focused: element?.contains(document.activeElement) ?? false };
+		};
+	}, [before, address.path]);
+	useEffect(() => {
+		const at = rows.findIndex((r) => r.name === wanted.current);
+		if (at < 0) return;
+		wanted.current = null;
+		setSelection((s) => (s === selecting.nothing ? { ...s, active: at, anchor: at } : s));
+	}, [rows]);
+	const empty = !folder.pending && folder.error === null && rows.length === 0 && folder.settled;
+	useEffect(() => {
+		if (empty && document.activeElement === document.body) grid.current?.focus();
+	}, [empty]);
+
 	useEffect(() => setSearch({ q: q || null }), [q]);
 	useEffect(() => {
-		if (q && !folder.pending) announce(t.browser.shown(rows.length.toLocaleString('en'), t.items(folder.total)));
-	}, [q, rows.length, folder.pending, folder.total]);
+		if (!q || folder.pending) return;
+		const n = rows.length.toLocaleString('en');
+		announce(found ? t.browser.found(n) : t.browser.shown(n, t.items(folder.total)));
+	}, [q, found, rows.length, folder.pending, folder.total]);
 
-	const here = (path: string) => browserUrl({ ...address, path });
+	const url = (path: string) => browserUrl({ ...address, path });
 	const keep = () => {
 		const s = new URLSearchParams();
 		if (sort !== 'name') s.set('sort', sort);
 		if (order !== 'asc') s.set('order', order);
 		return s.size > 0 ? `?${s}` : '';
 	};
-	const go = (path: string) => navigate(here(path) + keep());
+	const go = (path: string) => navigate(url(path) + keep());
 	const show = (path: string | null) => setSearch({ file: path }, { replace: file !== null });
+	/** What was found is named from this folder on. */
+	const nameHere = (e: Entry) => (found ? e.path.slice(join(address.path, '').length) : e.name);
 	const open = (e: Entry) => {
-		if (e.type === 'directory') go(join(address.path, e.name));
-		else show(e.name);
+		if (e.type === 'directory') go(join(address.path, nameHere(e)));
+		else show(nameHere(e));
 	};
 	const goUp = () => address.path !== '/' && go(parent(address.path));
 	const changeSort = (s: Sort) => {
@@ -84,7 +133,7 @@ export function FileBrowser({
 		const touch = (e.nativeEvent as PointerEvent).pointerType === 'touch';
 		if (entry && touch) return open(entry);
 		setSelection((s) => selecting.click(s, rows, index, { toggle: e.ctrlKey || e.metaKey, range: e.shiftKey }));
-		if (entry && file !== null && !e.ctrlKey && !e.metaKey && !e.shiftKey) show(entry.name);
+		if (entry && file !== null && !e.ctrlKey && !e.metaKey && !e.shiftKey) show(nameHere(entry));
 	};
 	const onToggle = (index: number, e: MouseEvent) =>
 		setSelection((s) => selecting.click(s, rows, index, { toggle: true, range: e.shiftKey }));
@@ -139,6 +188,7 @@ export function FileBrowser({
 		if (gone) onMountChanged();
 	}, [gone, onMountChanged]);
 	if (gone) return <SkeletonRows />;
+	const folderOf = (path: string) => `${url(parent(path))}?${new URLSearchParams({ file: baseName(path) })}`;
 	const details = file !== null && folder.volume > 0 && (
 		<Details
 			key={file}
@@ -146,6 +196,7 @@ export function FileBrowser({
 			volume={folder.volume}
 			path={join(address.path, file)}
 			onClose={() => show(null)}
+			folder={file.includes('/') ? folderOf(join(address.path, file)) : undefined}
 			bare={narrow}
 		/>
 	);
@@ -155,8 +206,20 @@ export function FileBrowser({
 		: q
 			? t.browser.filterSees(folder.loaded.toLocaleString('en'))
 			: t.browser.readOn(folder.loaded.toLocaleString('en'));
+	const shownText = rows.length.toLocaleString('en');
+	const summary = found
+		? hits.cut
+			? t.browser.foundCut(shownText)
+			: t.browser.found(shownText)
+		: q
+			? t.browser.shown(shownText, t.items(folder.total))
+			: t.items(folder.total);
+	const searchBeneath = (on: boolean) => {
+		setSelection(selecting.nothing);
+		setSearch({ in: on ? 'beneath' : null });
+	};
 	return (
-		<div className="flex min-h-0 flex-1 gap-4">
+		<div ref={card} className="flex min-h-0 flex-1 gap-4">
 			<Card
 				className="flex h-[calc(100dvh-15rem)] min-h-[26rem] min-w-0 flex-1 flex-col md:h-[calc(100dvh-12.5rem)]"
 				aria-label={t.browser.region}
@@ -184,6 +247,11 @@ export function FileBrowser({
 							setFilter(text);
 							setSelection(selecting.nothing);
 						}}
+						beneath={beneath}
+						onBeneath={(on) => {
+							searchBeneath(on);
+							filterInput.current?.focus();
+						}}
 						columns={columns}
 						onColumns={changeColumns}
 						stacked={stacked}
@@ -196,10 +264,17 @@ export function FileBrowser({
 					/>
 				)}
 				{folder.error !== null && !isNetwork(folder.error) && <Problem error={folder.error} onRetry={folder.retry} />}
-				{!folder.pending && folder.error === null && rows.length === 0 && folder.settled ? (
-					<div className="flex-1 overflow-auto">
+				{empty ? (
+					<div
+						ref={grid}
+						tabIndex={-1}
+						className="flex-1 overflow-auto outline-none"
+						onKeyDown={(e) => onKeyDown(e, 1)}
+					>
 						{q ? (
-							<Empty icon={SearchX} title={t.browser.noMatch(q)} />
+							<Empty icon={SearchX} title={found ? t.browser.noneBeneath(q) : t.browser.noMatch(q)}>
+								{!found && <Button onClick={() => searchBeneath(true)}>{t.browser.searchBeneath}</Button>}
+							</Empty>
 						) : (
 							<Empty icon={FolderOpen} title={t.browser.empty} />
 						)}
@@ -214,9 +289,10 @@ export function FileBrowser({
 							columns={columns}
 							stacked={stacked}
 							q={q}
+							found={found}
 							sort={sort}
 							order={order}
-							label={baseName(address.path) || t.browser.home}
+							label={formatName(baseName(address.path)) || t.browser.home}
 							gridRef={grid}
 							onSort={changeSort}
 							onClick={onClick}
@@ -229,17 +305,13 @@ export function FileBrowser({
 					)
 				)}
 				<p className="border-t px-4 py-2 text-xs text-muted">
-					{folder.pending
-						? t.loading
-						: q
-							? t.browser.shown(rows.length.toLocaleString('en'), t.items(folder.total))
-							: t.items(folder.total)}
+					{folder.pending ? t.loading : summary}
 					{!complete && !folder.pending && ` · ${footnote}`}
 				</p>
 			</Card>
 			{details &&
 				(narrow ? (
-					<Dialog open onClose={() => show(null)} title={file ?? ''}>
+					<Dialog open onClose={() => show(null)} title={formatName(baseName(file ?? ''))}>
 						{details}
 					</Dialog>
 				) : (

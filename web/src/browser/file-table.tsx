@@ -3,7 +3,8 @@ import { ArrowDown, ArrowUp } from 'lucide-react';
 import { memo, useEffect, useRef, type KeyboardEvent, type MouseEvent, type Ref } from 'react';
 import { Skeleton } from '@/components/ui';
 import { cn } from '@/lib/cn';
-import { formatDate, formatMode, formatSize } from '@/lib/format';
+import { formatDate, formatMode, formatName, formatSize } from '@/lib/format';
+import { parent } from '@/lib/paths';
 import type { Selection } from '@/lib/selection';
 import { t } from '@/texts';
 import { FileIcon } from './file-icon';
@@ -32,11 +33,13 @@ function cellText(entry: Entry, column: Column): string {
 function Name({ entry, q }: { entry: Entry; q: string }) {
 	const [before, match, after] = matchParts(entry.name, q);
 	return (
-		<span className="truncate" title={entry.name}>
-			{before}
-			{match && <mark>{match}</mark>}
-			{after}
-			{entry.link_target !== undefined && <span className="text-muted"> {t.browser.linkTo(entry.link_target)}</span>}
+		<span className="truncate" title={formatName(entry.name)}>
+			{formatName(before)}
+			{match && <mark>{formatName(match)}</mark>}
+			{formatName(after)}
+			{entry.link_target !== undefined && (
+				<span className="text-muted"> {t.browser.linkTo(formatName(entry.link_target))}</span>
+			)}
 		</span>
 	);
 }
@@ -113,6 +116,7 @@ interface RowProps {
 	entry: Entry;
 	index: number;
 	q: string;
+	found: boolean;
 	columns: Column[];
 	template: string;
 	stacked: boolean;
@@ -130,6 +134,7 @@ const Row = memo(function Row({
 	entry,
 	index,
 	q,
+	found,
 	columns,
 	template,
 	stacked,
@@ -142,6 +147,11 @@ const Row = memo(function Row({
 	onToggle,
 }: RowProps) {
 	const why = reason(entry);
+	const about = [
+		found && formatName(parent(entry.path)),
+		stacked && cellText(entry, 'size'),
+		stacked && cellText(entry, 'modified'),
+	].filter(Boolean);
 	return (
 		<div
 			role="row"
@@ -167,7 +177,7 @@ const Row = memo(function Row({
 						type="checkbox"
 						tabIndex={-1}
 						className="size-4 accent-[rgb(var(--accent))]"
-						aria-label={t.browser.selectRow(entry.name)}
+						aria-label={t.browser.selectRow(formatName(entry.name))}
 						checked={chosen}
 						readOnly
 						onClick={(e) => {
@@ -181,9 +191,9 @@ const Row = memo(function Row({
 				<FileIcon entry={entry} />
 				<span className="flex min-w-0 flex-1 flex-col">
 					<Name entry={entry} q={q} />
-					{(stacked || why) && (
+					{(why || about.length > 0) && (
 						<span className={cn('truncate text-xs', why ? 'text-danger' : 'text-muted')}>
-							{why || [cellText(entry, 'size'), cellText(entry, 'modified')].filter(Boolean).join(' · ')}
+							{why || about.join(' · ')}
 						</span>
 					)}
 				</span>
@@ -214,6 +224,8 @@ export interface FileTableProps {
 	columns: Column[];
 	stacked: boolean;
 	q: string;
+	/** The rows lie in several folders, which they name. */
+	found: boolean;
 	sort: Sort;
 	order: Order;
 	label: string;
@@ -296,6 +308,7 @@ export function FileTable(p: FileTableProps) {
 								entry={entry}
 								index={item.index}
 								q={p.q}
+								found={p.found}
 								columns={columns}
 								template={template}
 								stacked={p.stacked}

@@ -1,4 +1,4 @@
-import { ArrowUpDown, Columns3, Download, FolderDown, Keyboard, X } from 'lucide-react';
+import { ArrowUpDown, Columns3, Download, FolderDown, FolderTree, Keyboard, X } from 'lucide-react';
 import type { Ref } from 'react';
 import type { Schemas } from '@/api/client';
 import { Button, Dialog, DropdownMenu, IconButton, Input, MenuCheck, MenuItem } from '@/components/ui';
@@ -84,6 +84,8 @@ export function Toolbar({
 	filter,
 	filterRef,
 	onFilter,
+	beneath,
+	onBeneath,
 	columns,
 	onColumns,
 	stacked,
@@ -97,6 +99,9 @@ export function Toolbar({
 	filter: string;
 	filterRef: Ref<HTMLInputElement>;
 	onFilter: (q: string) => void;
+	/** The text is looked for in all folders beneath, not in this one alone. */
+	beneath: boolean;
+	onBeneath: (on: boolean) => void;
 	columns: Column[];
 	onColumns: (c: Column[]) => void;
 	stacked: boolean;
@@ -135,6 +140,15 @@ export function Toolbar({
 					/>
 				)}
 			</div>
+			<Button
+				look="quiet"
+				className="aria-pressed:bg-accent-soft aria-pressed:text-accent"
+				aria-pressed={beneath}
+				onClick={() => onBeneath(!beneath)}
+			>
+				<FolderTree className="size-4" aria-hidden />
+				<span className="sr-only sm:not-sr-only">{t.browser.beneath}</span>
+			</Button>
 			<div className="ml-auto flex items-center gap-1">
 				<FormatMenu label={t.browser.downloadFolder} icon="folder" onChoose={onDownloadFolder} />
 				{stacked ? (

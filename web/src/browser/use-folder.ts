@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useMemo } from 'react';
-import { useFiles } from '@/api/queries';
-import { filterEntries, type Entry, type Order, type Sort } from './view';
+import { useFiles, useFound } from '@/api/queries';
+import { filterEntries, sortEntries, type Entry, type Order, type Sort } from './view';
 
 /** The rest of a folder is read by itself up to here, so that the filter sees all of it; further rows when they come into view. */
 const READ_AHEAD_MAX = 300_000;
@@ -42,5 +42,38 @@ export function useFolder(mount: string, volume: number, path: string, sort: Sor
 		readOn,
 		settled: !hasNextPage || loaded >= READ_AHEAD_MAX,
 		retry: () => void (files.data ? fetchNextPage() : files.refetch()),
+	};
+}
+
+const nothing = () => undefined;
+
+/** What lies beneath a folder and has `q` in its name, as useFolder gives a folder. */
+export function useSearchBeneath(
+	mount: string,
+	volume: number,
+	path: string,
+	sort: Sort,
+	order: Order,
+	q: string,
+): Folder & { cut: boolean } {
+	const found = useFound(mount, volume, path, q);
+	const files = found.data?.files;
+	// The search sees the folder itself, too.
+	const rows = useMemo(
+		() => sortEntries(files?.filter((f) => f.path !== path) ?? [], sort, order),
+		[files, path, sort, order],
+	);
+	const retry = () => void found.refetch();
+	return {
+		rows,
+		loaded: rows.length,
+		total: rows.length,
+		volume: found.data?.volume ?? volume,
+		pending: found.isPending,
+		error: found.error,
+		readOn: nothing,
+		settled: true,
+		retry,
+		cut: found.data !== undefined && found.data.count >= found.data.limit,
 	};
 }

@@ -14,7 +14,36 @@ export function isSort(text: string | null): text is Sort {
 export function filterEntries(entries: Entry[], q: string): Entry[] {
 	if (!q) return entries;
 	const needle = q.toLowerCase();
+	if (/[*?]/.test(q)) {
+		// As the hub's search has them: the whole name is meant.
+		const parts = needle
+			.replace(/[.+^${}()|[\]\\]/g, '\\$&')
+			.replaceAll('*', '.*')
+			.replaceAll('?', '.');
+		const pattern = new RegExp(`^${parts}$`, 's');
+		return entries.filter((e) => pattern.test(e.name.toLowerCase()));
+	}
 	return entries.filter((e) => e.name.toLowerCase().includes(needle));
+}
+
+const KEYS: Record<Sort, (e: Entry) => string | number> = {
+	name: (e) => e.name,
+	size: (e) => e.size ?? 0,
+	modified: (e) => Date.parse(e.modified_time ?? '') || 0,
+	mode: (e) => e.mode ?? '',
+	owner: (e) => e.uid ?? -1,
+};
+
+/** What a search found, in the order that the hub gives folders: folders first, what is alike by its path. */
+export function sortEntries(entries: Entry[], sort: Sort, order: Order): Entry[] {
+	const key = KEYS[sort];
+	const up = order === 'asc' ? 1 : -1;
+	const compare = <T>(a: T, b: T) => (a < b ? -1 : a > b ? 1 : 0);
+	return entries.toSorted(
+		(a, b) =>
+			Number(b.type === 'directory') - Number(a.type === 'directory') ||
+			up * (compare(key(a), key(b)) || compare(a.path, b.path)),
+	);
 }
 
 /** A name cut around what the filter found. */

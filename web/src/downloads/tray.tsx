@@ -11,7 +11,7 @@ import {
 import { useState } from 'react';
 import { Button, Dialog, IconButton } from '@/components/ui';
 import { explain } from '@/lib/errors';
-import { formatDuration, formatSize } from '@/lib/format';
+import { formatDuration, formatName, formatSize } from '@/lib/format';
 import { useStore } from '@/lib/store';
 import { t } from '@/texts';
 import { timeLeft } from './rate';
@@ -97,11 +97,11 @@ function Row({ d }: { d: Download }) {
 				<Icon d={d} />
 			</div>
 			<div className="min-w-0 flex-1 space-y-1">
-				<p className="truncate font-medium" title={d.name}>
-					{d.name}
+				<p className="truncate font-medium" title={formatName(d.name)}>
+					{formatName(d.name)}
 				</p>
 				{['starting', 'running', 'waiting'].includes(d.state) && (
-					<progress className="progress" aria-label={d.name} value={d.total > 0 ? d.bytes / d.total : 0} />
+					<progress className="progress" aria-label={formatName(d.name)} value={d.total > 0 ? d.bytes / d.total : 0} />
 				)}
 				<p className="text-sm tabular-nums text-muted">{status(d)}</p>
 				<Lost d={d} />
@@ -110,7 +110,7 @@ function Row({ d }: { d: Download }) {
 					<Button onClick={() => again(d)}>
 						<RotateCw className="size-4" aria-hidden />
 						{t.downloads.again}
-						<span className="sr-only">: {d.name}</span>
+						<span className="sr-only">: {formatName(d.name)}</span>
 					</Button>
 				)}
 			</div>

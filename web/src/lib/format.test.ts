@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatDate, formatDuration, formatMode, formatSize } from './format';
+import { formatDate, formatDuration, formatMode, formatName, formatSize } from './format';
 
 describe('formatSize', () => {
 	it.each([
@@ -13,6 +13,15 @@ describe('formatSize', () => {
 		[2 ** 40, '1.1 TB'],
 		[2 ** 63, '9223 PB'],
 	])('%s', (bytes, text) => expect(formatSize(bytes)).toBe(text));
+});
+
+describe('formatName', () => {
+	it.each([
+		['Grüße 日本 😀.txt', 'Grüße 日本 😀.txt'],
+		['two\nlines\x1b[31m', 'two\\x0alines\\x1b[31m'],
+		['\uefe4\uefff', '\\xe4\\xff'],
+		['\u202egnp.exe\u009b', '\\u{202e}gnp.exe\\u{009b}'],
+	])('%j', (name, text) => expect(formatName(name)).toBe(text));
 });
 
 describe('formatMode', () => {

@@ -15,6 +15,18 @@ export function formatSize(bytes: number | null | undefined): string {
 	return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
+// NAME_ESCAPE_FIRST to LAST of src/base/utf8.h stand for bytes that are no UTF-8.
+const UNSEEN = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\uef80-\uefff]/gu;
+
+/** A name with all written out that is not seen or lets it look like another; in the command line's way. */
+export function formatName(name: string): string {
+	return name.replace(UNSEEN, (c) => {
+		const code = c.charCodeAt(0);
+		const byte = code < 0x80 || code >= 0xef80;
+		return byte ? `\\x${(code & 0xff).toString(16).padStart(2, '0')}` : `\\u{${code.toString(16).padStart(4, '0')}}`;
+	});
+}
+
 const dateTime = new Intl.DateTimeFormat('en-GB', {
 	year: 'numeric',
 	month: 'short',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { baseName, browserUrl, join, parent, parseBrowserUrl } from './paths';
+import { baseName, browserUrl, childOn, join, parent, parseBrowserUrl } from './paths';
 
 describe('addresses of folders', () => {
 	it.each(['/', '/home/anna', '/a b/ü%2f?#&', '/..a/. /100%', '/\uef80\uefff'])('%s survives', (path) => {
@@ -17,5 +17,12 @@ describe('addresses of folders', () => {
 describe('paths', () => {
 	it('parent', () => expect([parent('/a/b'), parent('/a'), parent('/')]).toEqual(['/a', '/', '/']));
 	it('join', () => expect([join('/', 'a'), join('/a', 'b')]).toEqual(['/a', '/a/b']));
+	it.each([
+		['/', '/a/b', 'a'],
+		['/a', '/a/b/c', 'b'],
+		['/a', '/a', null],
+		['/a', '/ab/c', null],
+		['/a/b', '/a', null],
+	])('on the way from %s to %s', (dir, path, name) => expect(childOn(dir, path)).toBe(name));
 	it('baseName', () => expect([baseName('/a/b'), baseName('/')]).toEqual(['b', '']));
 });

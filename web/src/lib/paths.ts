@@ -24,6 +24,13 @@ export function baseName(path: string): string {
 	return segments(path).at(-1) ?? '';
 }
 
+/** The name in `dir` that the way to `path` leads through; null where it does not lead through `dir`. */
+export function childOn(dir: string, path: string): string | null {
+	const above = segments(dir);
+	const way = segments(path);
+	return above.every((name, i) => name === way[i]) ? (way[above.length] ?? null) : null;
+}
+
 export function browserUrl(address: BrowserAddress): string {
 	return ['/restore', encode(address.mount), address.volume, ...segments(address.path).map(encode)].join('/');
 }

@@ -1,8 +1,8 @@
-import { useEffect } from 'react';
+import { useEffect, useRef } from 'react';
 import { Clock, TriangleAlert } from 'lucide-react';
 import type { ApiError } from '@/api/client';
 import { useMountDisk, useMountInfo, useMounts } from '@/api/queries';
-import { FileBrowser } from '@/browser/file-browser';
+import { FileBrowser, type Before } from '@/browser/file-browser';
 import { isCode, Problem } from '@/components/problem';
 import { Button, Card, Empty, Select, SkeletonRows } from '@/components/ui';
 import { announce } from '@/lib/announce';
@@ -123,6 +123,7 @@ function Locked({
 
 export function BrowserPage({ address }: { address: BrowserAddress }) {
 	const info = useMountInfo(address.mount);
+	const before = useRef<Before | null>(null);
 	useTitle(baseName(address.path) || info.data?.vm_name || t.browser.region);
 	if (info.isPending) return <SkeletonRows />;
 	if (info.isError) {
@@ -180,7 +181,13 @@ export function BrowserPage({ address }: { address: BrowserAddress }) {
 					<Empty icon={TriangleAlert} title={t.browser.unsupportedTitle} hint={volume.reason ?? ''} />
 				</Card>
 			) : (
-				<FileBrowser key={`${number}${at.path}`} address={at} vm={mount.vm_name} onMountChanged={info.refetch} />
+				<FileBrowser
+					key={`${number}${at.path}`}
+					address={at}
+					vm={mount.vm_name}
+					before={before}
+					onMountChanged={info.refetch}
+				/>
 			)}
 		</>
 	);
