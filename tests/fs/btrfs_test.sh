@@ -198,6 +198,48 @@ PY
 ok "patched" test -s patched
 is "an extent of two lengths" "$(compare r.img)" ""
 
+# Written compressed (BTRFS_IOC_ENCODED_WRITE): parts of what is unpacked; streams that are shorter or longer than it.
+make w.img && attach w.img rw
+if python3 - mnt 2>encoded.log <<'PY'
+import ctypes, fcntl, os, struct, sys, zlib
+text = b''.join(b'%07d\n' % i for i in range(16384))
+
+
+def lzo(data, sector=4096):
+    lib, out, work = ctypes.CDLL('liblzo2.so.2'), bytearray(4), ctypes.create_string_buffer(1 << 17)
+    for at in range(0, len(data), sector):
+        to, n = ctypes.create_string_buffer(2 * sector), ctypes.c_ulong()
+        lib.lzo1x_1_compress(data[at:at + sector], len(data[at:at + sector]), to, ctypes.byref(n), work)
+        left = sector - len(out) % sector
+        out += bytes(left if left < 4 else 0) + struct.pack('<I', n.value) + to.raw[:n.value]
+    out[:4] = struct.pack('<I', len(out))
+    return bytes(out)
+
+
+def write(name, at, packed, kind, unpacked, skip, size):
+    bytes_ = ctypes.create_string_buffer(packed)
+    piece = ctypes.create_string_buffer(struct.pack('QQ', ctypes.addressof(bytes_), len(packed)))
+    args = struct.pack('QQqQQQQII', ctypes.addressof(piece), 1, at, 0, size, unpacked, skip, kind, 0) + bytes(64)
+    with open(sys.argv[1] + '/' + name, 'w+b') as f:
+        fcntl.ioctl(f, 0x40809440, args)
+
+
+write('all', 0, zlib.compress(text), 1, 131072, 0, 131072)
+write('part', 4096, zlib.compress(text), 1, 131072, 8192, 65536)
+write('shorter', 0, zlib.compress(text[:100000]), 1, 131072, 0, 131072)
+write('longer', 0, zlib.compress(text), 1, 65536, 0, 65536)
+write('end', 0, zlib.compress(text[:9000]), 1, 9000, 4096, 4904)
+write('lzo', 0, lzo(text), 3, 131072, 0, 131072)
+write('lzo-longer', 0, lzo(text), 3, 65536, 0, 65536)
+PY
+then
+	detach
+	is "written compressed" "$(compare w.img)" ""
+else
+	detach
+	skip "written compressed" "$(tail -1 encoded.log)"
+fi
+
 # One read that fails, anywhere: an error, never something missing in silence.
 rm -rf small; mkdir -p small/a/b; echo text >small/a/b/file; seq 3000 >small/seq; ln -s a small/link
 rm -f t.img; truncate -s 120M t.img; mkfs.btrfs -q -m single -d single -r small t.img >mkfs.log 2>&1

@@ -100,10 +100,10 @@ static int node_damaged(uint64_t bytenr, const char *bad, struct err *e)
 	return err_set(e, ERR_FILE_CORRUPT, module, "the tree block at %" PRIu64 " is damaged: wrong %s", bytenr, bad);
 }
 
-/* 1: good. 0: *why says why not. < 0: give up. A copy that was not written when it should have been holds an older block, whose
- * checksum fits. */
-static int read_copy(struct btrfs_fs *x, const struct wanted *want, unsigned mirror, struct btrfs_node *n, struct err *why,
-                     struct err *e)
+/* 1: good. 0: *why says why not. < 0: give up. A copy that was not written when it should have been holds an older
+ * block, whose checksum fits. */
+static int read_copy(struct btrfs_fs *x, const struct wanted *want, unsigned mirror, struct btrfs_node *n,
+                     struct err *why, struct err *e)
 {
 	int r = btrfs_read_mirror(x, want->bytenr, mirror, BTRFS_FOR_NODE, n->data, x->sb.node, why);
 	if (r < 0)

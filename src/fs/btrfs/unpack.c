@@ -1,7 +1,11 @@
+/* More may come out than the extent is long: who writes compressed bytes (BTRFS_IOC_ENCODED_WRITE) may have them cut
+ * off. */
 #include "fs/btrfs/btrfs.h"
 
 #include <libdeflate.h>
 #include <stdlib.h>
+#define ZLIB_CONST
+#include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -30,6 +34,17 @@ static int damaged(const char *what, struct err *e)
 	return err_set(e, ERR_FILE_CORRUPT, module, "compressed bytes (%s) are damaged", what);
 }
 
+/* The first bytes of a stream, for which libdeflate is none. */
+static int unpack_front(const uint8_t *from, size_t len, uint8_t *to, size_t to_len, struct err *e)
+{
+	z_stream z = {.next_in = from, .avail_in = (uInt)len, .next_out = to, .avail_out = (uInt)to_len};
+	if (inflateInit(&z) != Z_OK)
+		return err_no_memory(e, module);
+	int r = inflate(&z, Z_SYNC_FLUSH);
+	(void)inflateEnd(&z);
+	return r == Z_OK && z.avail_out == 0 ? 0 : damaged("zlib", e);
+}
+
 static int unpack_zlib(struct btrfs_unpacker *u, const uint8_t *from, size_t len, uint8_t *to, size_t to_len,
                        size_t *ret_len, struct err *e)
 {
@@ -39,9 +54,13 @@ static int unpack_zlib(struct btrfs_unpacker *u, const uint8_t *from, size_t len
 	if (!u->zlib)
 		return err_no_memory(e, module);
 	/* Behind the stream lie the zeroes that fill its last sector. */
-	if (libdeflate_zlib_decompress_ex(u->zlib, from, len, to, to_len, &used, ret_len) != LIBDEFLATE_SUCCESS)
-		return damaged("zlib", e);
-	return 0;
+	switch (libdeflate_zlib_decompress_ex(u->zlib, from, len, to, to_len, &used, ret_len)) {
+	case LIBDEFLATE_SUCCESS: return 0;
+	case LIBDEFLATE_INSUFFICIENT_SPACE:
+		*ret_len = to_len;
+		return unpack_front(from, len, to, to_len, e);
+	default: return damaged("zlib", e);
+	}
 }
 
 static int unpack_zstd(struct btrfs_unpacker *u, const uint8_t *from, size_t len, uint8_t *to, size_t to_len,

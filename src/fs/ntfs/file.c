@@ -115,10 +115,11 @@ static int open_reparse(struct ntfs_inode *ino, struct ntfs_file *f, struct err 
 	if (is_offline(&std, rp.tag, &f->data))
 		return err_set(e, ERR_FILE_OFFLINE, "ntfs",
 		               "the file is a placeholder: its bytes are in a cloud or on archive storage");
-	/* Whose tag it is nobody here knows: archives of all makers, single instance storage. A hole is no zeroes then. */
+	/* Unknown tags: archives of all makers, single instance storage. A hole stands for bytes then, not for zeroes. */
 	if (rp.tag != 0 && (has_hole(&f->data) || std.dos_attrs & NTFS_FA_OFFLINE))
 		return err_set(e, ERR_FILE_OFFLINE, "ntfs",
-		               "the file's bytes are kept elsewhere, by what made its reparse point (tag 0x%08" PRIx32 ")", rp.tag);
+		               "the file's bytes are kept elsewhere, by what made its reparse point (tag 0x%08" PRIx32 ")",
+		               rp.tag);
 	return 0;
 }
 
