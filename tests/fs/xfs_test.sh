@@ -214,6 +214,15 @@ else
 	"$fsdump" "$tmp/img" /dir >"$tmp/got"
 	is 'a damaged leaf of a directory'\''s map: one damaged place' "$(grep -c '^# .*(damaged' "$tmp/got")" 1
 	ok 'a damaged leaf of a directory'\''s map: the names behind it are there' test "$(grep -c '^[^#]*number' "$tmp/got")" -gt 1000
+	# An index whose leaf goes on in itself, with entries all over the directory: without a bound a name takes minutes.
+	make "$tmp/img" 320M -n size=65536 && attach nouuid "$tmp/img" "$tmp/live" && mkdir "$tmp/live/dir" &&
+		(cd "$tmp/live/dir" && python3 -c 'for i in range(40000): open("file-name-number-%05d" % i, "w").close()')
+	umount "$tmp/live"
+	ino=$(xfs_db -r -c 'path /dir' -c 'print v3.inumber' "$tmp/img" | sed 's/.*= *//')
+	leaf=$(xfs_db -r -c "inode $ino" -c 'dblock 8388608' -c 'print nbtree[0].before' "$tmp/img" | sed 's/.*= *//')
+	at=$(xfs_db -r -c "inode $ino" -c "dblock $leaf" -c daddr "$tmp/img" | sed 's/[^0-9]//g')
+	name=$("$here/xfslog" leaf "$tmp/img" "$at" "$leaf" 65536)
+	like 'an endless leaf: a name is given up' "$(timeout 60 "$fsdump" "$tmp/img" "/dir/${name:-no name}" | sed -n 1p)" "NOT_FOUND .*$name"
 	if make "$tmp/img" 320M && "$here/xfslog" incompat "$tmp/img" 0x80 && attach nouuid "$tmp/img" "$tmp/live" 2>/dev/null; then
 		(cd "$tmp/live" && touch file && setfattr -n user.test -v value file &&
 			python3 -c 'import os; [os.link("file", "link%d" % i) for i in range(4200)]')

@@ -8,6 +8,7 @@ enum {
 	INDEX = 8,                   /* hash, place in units of 8 bytes */
 	INDEX_SPACE_BITS = 35,       /* where in the directory the index starts */
 	LEAVES_MAX = 4096,           /* with names of one hash */
+	PLACES_MAX = 1 << 14,        /* looked at for one name */
 	FOUND = 1,
 };
 
@@ -17,6 +18,7 @@ struct finder {
 	size_t len;
 	uint32_t hash;
 	bool fold;                   /* compare without case */
+	unsigned places;             /* looked at */
 	uint64_t ino;
 };
 
@@ -87,7 +89,7 @@ static int try_place(struct finder *f, uint32_t place, struct err *e)
 	if (place == 0)
 		return 0;       /* a removed one */
 	uint64_t off = (uint64_t)place << 3;
-	if (off >= f->dir.size)
+	if (off >= f->dir.size || ++f->places > PLACES_MAX)
 		return bad_index(f, e);
 	const uint8_t *p;
 	bool block;
@@ -221,6 +223,7 @@ int xfs_lookup(struct fs *fs, struct fs_id id, const char *name, size_t len, str
 	r = len <= XFS_NAME_MAX ? find(&f, e) : 0;
 	if (r == 0 && len <= XFS_NAME_MAX && x->sb.ascii_ci) {
 		f.fold = true;
+		f.places = 0;
 		r = find(&f, e);
 	}
 	if (r == 0)
