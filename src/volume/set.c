@@ -1,6 +1,8 @@
 /* The list itself: making, freeing, warnings, and what layers add to it. */
 #include "volume/discover.h"
 
+#include "base/bytes.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -186,11 +188,11 @@ static int check_areas(const struct blk *b, const struct volume_range *areas, in
 {
 	uint64_t sum = 0;
 	for (int i = 0; i < count; i++) {
-		if (areas[i].len > VOLUME_KEY_AREA_BYTES_MAX || areas[i].off > b->size ||
-		    areas[i].len > b->size - areas[i].off)
+		if (!range_inside(areas[i].off, areas[i].len, b->size))
 			return err_set(e, ERR_VOLUME_CORRUPT, "volume",
 			               "the encryption header names a place for keys that is not in the volume");
-		sum += areas[i].len;
+		if (!u64_add(sum, areas[i].len, &sum))
+			sum = UINT64_MAX;
 	}
 	if (sum > VOLUME_KEY_AREA_BYTES_MAX)
 		return err_set(e, ERR_LIMIT, "volume", "the encryption header takes more than %d bytes",

@@ -43,6 +43,9 @@ make l1-xts.raw aes-xts-plain64 512 512 $((2 * M)) --type luks1 $KDF; check l1-x
 make l1-essiv.raw aes-cbc-essiv:sha256 256 512 $((2 * M)) --type luks1 $KDF; check l1-essiv.raw
 make l1-cbc.raw aes-cbc-plain64 128 512 $M --type luks1 $KDF; check l1-cbc.raw
 make l2-pbkdf2.raw aes-xts-plain64 256 512 $((16 * M)) --type luks2 --sector-size 512 $KDF; check l2-pbkdf2.raw
+# More room for key slots than the key helper is given: what counts is those in use.
+make l2-room.raw aes-xts-plain64 512 512 $((72 * M)) --type luks2 --sector-size 512 --luks2-metadata-size 4m --luks2-keyslots-size 64m $KDF
+check l2-room.raw
 KDF='--pbkdf argon2id --pbkdf-force-iterations 4 --pbkdf-memory 32768 --pbkdf-parallel 2'
 make l2-argon.raw aes-xts-plain64 512 4096 $((16 * M)) --type luks2 --sector-size 4096 $KDF; check l2-argon.raw
 

@@ -178,6 +178,24 @@ static int take_segments(struct blk *b, struct luks_json segments, struct luks_h
 	return take_segment(b, first, h, e);
 }
 
+/* Where the last key slot in use ends: most of the room for them is never used, and may be larger than is handed out. */
+static int find_key_end(struct luks_json slots, uint64_t from, uint64_t to, uint64_t *ret, struct err *e)
+{
+	struct luks_json name, slot;
+	size_t at = 0;
+	uint64_t end = from;
+	while (luks_json_next(slots, &at, &name, &slot)) {
+		struct luks_json area = luks_json_member(slot, "area");
+		uint64_t off, size;
+		if (!luks_json_u64(luks_json_member(area, "offset"), &off) || !luks_json_u64(luks_json_member(area, "size"), &size) ||
+		    off < from || !range_inside(off, size, to))
+			return corrupt(e, "the place of a key slot");
+		end = off + size > end ? off + size : end;
+	}
+	*ret = end;
+	return 0;
+}
+
 static int take_json(struct blk *b, const struct copy *c, struct luks_header *ret, struct err *e)
 {
 	struct luks_json root = luks_json_parse((const char *)c->bytes + BINARY_HEADER, c->len - BINARY_HEADER);
@@ -195,9 +213,11 @@ static int take_json(struct blk *b, const struct copy *c, struct luks_header *re
 		return unsupported(e, "it is a detached header, the data lies elsewhere");
 	if (slots > h.offset || 2 * (uint64_t)c->len > h.offset - slots)
 		return corrupt(e, "its key slots lie in its data");
-	h.key_area_end = 2 * (uint64_t)c->len + slots;
-	*ret = h;
-	return 0;
+	uint64_t headers = 2 * (uint64_t)c->len;
+	r = find_key_end(luks_json_member(root, "keyslots"), headers, headers + slots, &h.key_area_end, e);
+	if (r == 0)
+		*ret = h;
+	return r;
 }
 
 int luks2_header_read(struct blk *b, struct luks_header *ret, struct err *e)
