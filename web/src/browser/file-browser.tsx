@@ -85,6 +85,7 @@ export function FileBrowser({
 		};
 	}, [before, address.path]);
 	useEffect(() => {
+		if (wanted.current === null) return;
 		const at = rows.findIndex((r) => r.name === wanted.current);
 		if (at < 0) return;
 		wanted.current = null;
