@@ -231,6 +231,7 @@ write('longer', 0, zlib.compress(text), 1, 65536, 0, 65536)
 write('end', 0, zlib.compress(text[:9000]), 1, 9000, 4096, 4904)
 write('lzo', 0, lzo(text), 3, 131072, 0, 131072)
 write('lzo-longer', 0, lzo(text), 3, 65536, 0, 65536)
+write('inline-lzo', 0, lzo(b'ab' * 2048), 3, 2000, 0, 2000)
 PY
 then
 	detach

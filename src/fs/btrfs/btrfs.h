@@ -465,6 +465,7 @@ int btrfs_extent_at(struct btrfs_cursor *c, struct btrfs_fs *x, const struct btr
 int btrfs_data_read(struct btrfs_fs *x, uint64_t logical, uint8_t *to, size_t len, bool sums, struct err *e);
 
 /* unpack.c */
+/* There has to be room for the whole sectors that hold to_len bytes. */
 int btrfs_unpack(struct btrfs_fs *x, uint8_t packing, const uint8_t *from, size_t len, uint8_t *to, size_t to_len,
                  struct err *e);
 void btrfs_unpacker_close(struct btrfs_unpacker *u);

@@ -88,6 +88,17 @@ static int unpack_zstd(struct btrfs_unpacker *u, const uint8_t *from, size_t len
 	return 0;
 }
 
+/* A segment unpacks to a sector, of which an inline extent may want less. */
+static int unpack_lzo(uint32_t sector, const uint8_t *from, size_t len, uint8_t *to, size_t to_len, size_t *ret_len,
+                      struct err *e)
+{
+	size_t room = (to_len + sector - 1) / sector * sector;
+	if (!btrfs_lzo_unpack(sector, from, len, to, room, ret_len))
+		return damaged("lzo", e);
+	*ret_len = min_size(*ret_len, to_len);
+	return 0;
+}
+
 int btrfs_unpack(struct btrfs_fs *x, uint8_t packing, const uint8_t *from, size_t len, uint8_t *to, size_t to_len,
                  struct err *e)
 {
@@ -100,7 +111,7 @@ int btrfs_unpack(struct btrfs_fs *x, uint8_t packing, const uint8_t *from, size_
 	switch (packing) {
 	case BTRFS_ZLIB: r = unpack_zlib(x->unpacker, from, len, to, to_len, &got, e); break;
 	case BTRFS_ZSTD: r = unpack_zstd(x->unpacker, from, len, to, to_len, &got, e); break;
-	case BTRFS_LZO: r = btrfs_lzo_unpack(x->sb.sector, from, len, to, to_len, &got) ? 0 : damaged("lzo", e); break;
+	case BTRFS_LZO: r = unpack_lzo(x->sb.sector, from, len, to, to_len, &got, e); break;
 	default: r = err_set(e, ERR_FILE_UNSUPPORTED, module, "the compression kind %u is not known", packing); break;
 	}
 	if (r < 0)
