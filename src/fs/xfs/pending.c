@@ -112,8 +112,20 @@ void xfs_pending_free(struct xfs_fs *x)
 
 /* --- maps ----------------------------------------------------------------------------------------- */
 
+/* Patches are single extents that are there, or are not: all of one counts. */
+static void count_blocks(const struct xfs_pending *p, struct xfs_inode *in)
+{
+	for (uint32_t i = 0; i < p->patches; i++) {
+		const struct xfs_patch *patch = &p->patch[i];
+		if (patch->ino == in->ino)
+			in->nblocks = patch->hole ? in->nblocks - min_u64(patch->len, in->nblocks) : in->nblocks + patch->len;
+	}
+}
+
 void xfs_pending_size(const struct xfs_fs *x, struct xfs_inode *in)
 {
+	if (x->pending)
+		count_blocks(x->pending, in);
 	for (uint32_t i = 0; x->pending && i < x->pending->opened; i++) {
 		const struct xfs_exchange *ex = &x->pending->exchange[i];
 		for (unsigned side = 0; side < 2 && ex->set_sizes; side++)

@@ -58,7 +58,7 @@ int xfs_pending_attr(struct xfs_fs *x, struct xfs_attr_change *change, struct er
 int xfs_pending_open(struct xfs_fs *x, struct err *e);
 void xfs_pending_free(struct xfs_fs *x);
 
-/* The sizes an exchange gives. */
+/* The size an exchange gives, and the blocks that patches add and take. */
 void xfs_pending_size(const struct xfs_fs *x, struct xfs_inode *in);
 /* The last change of that name, NULL: none. */
 const struct xfs_attr_change *xfs_pending_name(const struct xfs_fs *x, uint64_t ino, uint8_t space, const uint8_t *name,
