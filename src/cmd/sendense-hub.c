@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/standard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,17 +20,6 @@ enum {
 	GRACE_MS = 5000,                 /* for requests that run when the hub is told to stop */
 	EXIT_CONFIG = 2,
 };
-
-/* Descriptors 0, 1 and 2 exist: otherwise the first file opened would be taken for one of them. */
-static void open_standard_fds(void)
-{
-	int fd;
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= 2);
-	if (fd > 2)
-		(void)close(fd);
-}
 
 static void raise_file_limit(void)
 {
@@ -224,7 +214,7 @@ static int serve(const struct hub_options *o)
 
 int main(int argc, char **argv)
 {
-	open_standard_fds();
+	standard_open();
 	struct hub_options o;
 	struct err e = ERR_INIT;
 	if (hub_options_parse(argc, argv, &o, &e) < 0) {

@@ -1,5 +1,6 @@
 /* sendense: the command line. `image …` works on files and is served here; everything else asks a hub and is in
  * sendense-client, a program of its own: its HTTP library would cost every `image` call its start-up time. */
+#include "base/standard.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ static void exec_client(char **argv)
 
 int main(int argc, char **argv)
 {
+	standard_open();
 	if (argc >= 2 && strcmp(argv[1], "image") == 0) {
 		/* Its second thread does little: a heap of its own would take longer to set up than it ever waits. */
 		(void)mallopt(M_ARENA_MAX, 1);

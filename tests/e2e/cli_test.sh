@@ -134,6 +134,11 @@ else
 	skip "the manifest is the kernel's" "no loop mount here"
 fi
 
+# --- descriptors that are closed ---
+is "without standard input and error" "$($I cat "$A" /etc/hostname <&- 2>&-)" host
+is "without standard output" "$($I cat "$A" /etc/hostname 2>"$T/err" >&-; echo $?)" 1
+like "… it says so" "$(cat "$T/err")" 'Bad file descriptor'
+
 # --- a command that is killed ---
 # Its worker ends with it, whatever it does: writing into a ring nobody empties, or nothing at all.
 for state in busy stopped; do
