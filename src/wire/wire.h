@@ -94,7 +94,7 @@ enum wire_hello {
 	X(UNLOCK,     15, WIRE_TO_WORKER, WIRE_PHASE_SERVING, WIRE_KEY_MAX + 64, 0, 0)               \
 	X(UNLOCK_SOURCE, 20, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 1, 1)                           \
 	X(DUMP,       17, WIRE_TO_WORKER, WIRE_PHASE_SERVING, 16, 3, 3)                              \
-	X(CANCEL,     13, WIRE_TO_WORKER, WIRE_PHASE_ANY, 16, 0, 0)                                  \
+	X(CANCEL,     13, WIRE_TO_WORKER, WIRE_PHASE_CONFIG | WIRE_PHASE_SERVING, 16, 0, 0)          \
 	X(READY,      32, WIRE_TO_CLIENT, WIRE_PHASE_HELLO, 64, 0, 0)                                \
 	X(LAYERS_INFO, 45, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, WIRE_PAYLOAD_MAX, 0, 0)                \
 	X(LAYER_INFO, 33, WIRE_TO_CLIENT, WIRE_PHASE_CONFIG, 4096, 0, 0)                             \
