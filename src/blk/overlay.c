@@ -3,6 +3,7 @@
 #include "blk/overlay.h"
 
 #include "base/bytes.h"
+#include "base/search.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -184,15 +185,8 @@ static int sort_pages(struct overlay *o, struct err *e)
 /* Offset of the first page at or behind `off`, UINT64_MAX for none. */
 static uint64_t next_page(const struct overlay *o, uint64_t off)
 {
-	size_t lo = 0, hi = o->page_count;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (o->sorted[mid] < off / PAGE)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < o->page_count ? o->sorted[lo] * PAGE : UINT64_MAX;
+	size_t at = PARTITION_POINT(i, o->page_count, o->sorted[i] < off / PAGE);
+	return at < o->page_count ? o->sorted[at] * PAGE : UINT64_MAX;
 }
 
 static int overlay_extent(struct blk *b, uint64_t off, uint64_t len, struct blk_extent *ret, struct err *e)

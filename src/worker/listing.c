@@ -1,5 +1,7 @@
 #include "worker/listing.h"
 
+#include "base/search.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,15 +19,7 @@ const char *listing_name(const struct listing *l, const struct listing_item *it)
 /* The first fault that is not of a name before that one. */
 static unsigned fault_place(const struct listing *l, uint32_t name_off)
 {
-	unsigned lo = 0, hi = l->fault_count;
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (l->faults[mid].name_off < name_off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, l->fault_count, l->faults[i].name_off < name_off);
 }
 
 const struct err *listing_error(const struct listing *l, const struct listing_item *it)

@@ -1,5 +1,7 @@
 #include "fs/btrfs/btrfs.h"
 
+#include "base/search.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -60,15 +62,7 @@ static bool sensible(const struct btrfs_super *sb, const struct btrfs_chunk *c, 
 /* Index of the first chunk that ends behind logical. */
 static size_t chunk_index(const struct btrfs_chunks *c, uint64_t logical)
 {
-	size_t lo = 0, hi = c->count;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (c->list[mid].logical + c->list[mid].len > logical)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo;
+	return PARTITION_POINT(i, c->count, c->list[i].logical + c->list[i].len <= logical);
 }
 
 static int insert(struct btrfs_chunks *c, const struct btrfs_chunk *ch, struct err *e)

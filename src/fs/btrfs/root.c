@@ -1,5 +1,7 @@
 #include "fs/btrfs/btrfs.h"
 
+#include "base/search.h"
+
 #include <inttypes.h>
 
 static const char *const module = "btrfs";
@@ -50,15 +52,8 @@ int btrfs_tree_find(struct btrfs_fs *x, uint64_t id, struct btrfs_tree *ret, str
 
 static struct btrfs_overlay *overlay_of(const struct btrfs_fs *x, uint64_t id)
 {
-	size_t lo = 0, hi = x->log_count;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (btrfs_overlay_id(x->logs[mid]) < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < x->log_count && btrfs_overlay_id(x->logs[lo]) == id ? x->logs[lo] : NULL;
+	size_t at = PARTITION_POINT(i, x->log_count, btrfs_overlay_id(x->logs[i]) < id);
+	return at < x->log_count && btrfs_overlay_id(x->logs[at]) == id ? x->logs[at] : NULL;
 }
 
 int btrfs_subvolume(struct btrfs_fs *x, uint64_t id, struct btrfs_tree *ret, struct err *e)

@@ -1,5 +1,7 @@
 #include "fs/btrfs/btrfs.h"
 
+#include "base/search.h"
+
 #include <inttypes.h>
 
 static const char *const module = "btrfs";
@@ -93,19 +95,15 @@ static int start(struct btrfs_fs *x, const struct btrfs_tree *t, struct btrfs_pa
 	return r;
 }
 
+static bool is_below(struct btrfs_key k, const struct btrfs_key *key)
+{
+	return btrfs_key_cmp(&k, key) < 0;
+}
+
 /* The first slot not below key. */
 static uint32_t search(const struct btrfs_node *n, const struct btrfs_key *key)
 {
-	uint32_t lo = 0, hi = n->count;
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-		struct btrfs_key k = btrfs_node_key(n, mid);
-		if (btrfs_key_cmp(&k, key) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, n->count, is_below(btrfs_node_key(n, i), key));
 }
 
 /* The slot of an inner node beneath which key belongs. */

@@ -1,6 +1,8 @@
 /* Extent trees: a node is a header of 12 bytes and entries of 12 bytes, in i_block or in a block of its own. */
 #include "fs/ext/ext.h"
 
+#include "base/search.h"
+
 #include <inttypes.h>
 
 static const char *const module = "ext";
@@ -80,15 +82,7 @@ static int check_node(const struct ext_map *m, const uint8_t *p, size_t size, un
 /* The last entry that starts at or before lblk, -1 for none. */
 static int find_entry(const uint8_t *p, uint64_t lblk)
 {
-	int lo = 0, hi = get_le16(p + 2);
-	while (lo < hi) {
-		int mid = lo + (hi - lo) / 2;
-		if (entry_first(p, (unsigned)mid) <= lblk)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo - 1;
+	return (int)PARTITION_POINT(i, (unsigned)get_le16(p + 2), entry_first(p, i) <= lblk) - 1;
 }
 
 /* Reading on finds the same entry or the next one. */

@@ -1,5 +1,7 @@
 #include "fs/ext/fc.h"
 
+#include "base/search.h"
+
 #include <stdlib.h>
 
 static const char *const module = "ext";
@@ -51,15 +53,7 @@ static int compare_name(const struct fc_name *n, uint32_t dir, const uint8_t *na
 /* Where it is, or would have to be. */
 static size_t name_place(const struct ext_fc *fc, uint32_t dir, const uint8_t *name, size_t len)
 {
-	size_t lo = 0, hi = fc->name_count;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (compare_name(fc->names[mid], dir, name, len) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, fc->name_count, compare_name(fc->names[i], dir, name, len) < 0);
 }
 
 const struct fc_name *ext_fc_name(const struct ext_fs *x, uint32_t dir, const uint8_t *name, size_t len)
@@ -107,15 +101,7 @@ int fc_set_name(struct ext_fc *fc, uint32_t dir, const uint8_t *name, size_t len
 
 static size_t map_place(const struct ext_fc *fc, uint32_t ino)
 {
-	size_t lo = 0, hi = fc->map_count;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (fc->maps[mid].ino < ino)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, fc->map_count, fc->maps[i].ino < ino);
 }
 
 const struct fc_map *ext_fc_map(const struct ext_fs *x, uint32_t ino)
@@ -129,15 +115,7 @@ const struct fc_map *ext_fc_map(const struct ext_fs *x, uint32_t ino)
 /* The first extent that ends behind lblk. */
 static size_t extent_place(const struct fc_map *m, uint64_t lblk)
 {
-	size_t lo = 0, hi = m->count;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (m->extents[mid].lblk + m->extents[mid].len <= lblk)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, m->count, m->extents[i].lblk + m->extents[i].len <= lblk);
 }
 
 void ext_fc_run(const struct fc_map *m, uint64_t lblk, uint64_t max, struct ext_run *ret)

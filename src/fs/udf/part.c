@@ -1,6 +1,8 @@
 /* Partitions: where a block of one lies on the device (ECMA 3/10.7, UDF 2.2.8 to 2.2.10). */
 #include "fs/udf/udf.h"
 
+#include "base/search.h"
+
 #include <inttypes.h>
 
 static int outside(const struct udf_part *p, struct udf_addr at, struct err *e)
@@ -35,15 +37,7 @@ static int place_plain(struct udf *u, const struct udf_part *p, struct udf_addr 
 /* The first spare at or behind this block; count: none. */
 static size_t find_spare(const struct udf_part *p, uint32_t from)
 {
-	size_t low = 0, high = p->spare_count;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (p->spares[mid].from < from)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return PARTITION_POINT(i, p->spare_count, p->spares[i].from < from);
 }
 
 /* Defective packets lie elsewhere; between two of them it is a plain partition. */

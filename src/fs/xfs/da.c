@@ -1,5 +1,7 @@
 #include "fs/xfs/xfs.h"
 
+#include "base/search.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -142,15 +144,7 @@ int xfs_da_data(struct xfs_dir *d, uint64_t lblk, const uint8_t **ret, bool *ret
 
 unsigned xfs_da_search(const uint8_t *entry, unsigned count, unsigned size, uint32_t hash)
 {
-	unsigned lo = 0, hi = count;
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (get_be32(entry + (size_t)mid * size) < hash)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, count, get_be32(entry + (size_t)i * size) < hash);
 }
 
 int xfs_da_descend(struct xfs_map *m, uint64_t lblk, uint32_t hash, struct xfs_da *ret, struct err *e)

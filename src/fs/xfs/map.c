@@ -1,5 +1,7 @@
 #include "fs/xfs/pending.h"
 
+#include "base/search.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -49,19 +51,15 @@ static int check_order(const struct xfs_map *m, const uint8_t *recs, uint32_t co
 	return 0;
 }
 
+static uint64_t start_of(const uint8_t *p, size_t size)
+{
+	return size == XFS_REC ? rec_lblk(p) : get_be64(p);
+}
+
 /* How many of `count` records (or keys) of `size` bytes start at or before lblk. */
 static uint32_t count_before(const uint8_t *p, uint32_t count, size_t size, uint64_t lblk)
 {
-	uint32_t lo = 0, hi = count;
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-		uint64_t at = size == XFS_REC ? rec_lblk(p + mid * size) : get_be64(p + mid * size);
-		if (at <= lblk)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, count, start_of(p + i * size, size) <= lblk);
 }
 
 /* Records that speak for all blocks up to `end`. */

@@ -2,6 +2,7 @@
 #include "volume/bitlocker/bitlocker.h"
 
 #include "base/bytes.h"
+#include "base/search.h"
 #include "crypto/crypto.h"
 
 #include <assert.h>
@@ -92,15 +93,7 @@ static struct piece lying(const struct crypt *c, uint64_t at, uint64_t len)
 /* The last range that begins at off or before it, +1. */
 static unsigned find_zero(const struct crypt *c, uint64_t off)
 {
-	unsigned lo = 0, hi = c->zero_count;
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (c->zeroes[mid].off <= off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, c->zero_count, c->zeroes[i].off <= off);
 }
 
 static struct piece piece_at(const struct crypt *c, uint64_t off, uint64_t len)

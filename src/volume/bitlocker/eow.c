@@ -4,6 +4,7 @@
 #include "volume/bitlocker/bitlocker.h"
 
 #include "base/bytes.h"
+#include "base/search.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -201,15 +202,7 @@ void bitlocker_eow_free(struct bitlocker_eow *w)
 /* How many regions begin at off or before it. */
 static unsigned find_region(const struct bitlocker_eow *w, uint64_t off)
 {
-	unsigned lo = 0, hi = w->count;
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (w->regions[mid].off <= off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, w->count, w->regions[i].off <= off);
 }
 
 static bool bit_at(const struct bitlocker_region *r, uint64_t i)

@@ -1,6 +1,7 @@
 #include "volume/dm/cow.h"
 
 #include "base/bytes.h"
+#include "base/search.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -105,15 +106,7 @@ static int read_store(struct cow *c, struct err *e)
 /* The first exception whose old chunk is >= chunk. */
 static size_t find(const struct cow *c, uint64_t chunk)
 {
-	size_t lo = 0, hi = c->count;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (c->list[mid].old < chunk)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, c->count, c->list[i].old < chunk);
 }
 
 /* Where the bytes at off lie; NULL: zeroes behind the origin's end. Returns how many lie there. */

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/search.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -98,15 +99,7 @@ static int node_get(struct thin *t, uint64_t block, const struct node **ret, str
 /* How many keys are <= key. */
 static unsigned rank(const struct node *n, uint64_t key)
 {
-	unsigned lo = 0, hi = n->count;
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (n->keys[mid] <= key)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, n->count, n->keys[i] <= key);
 }
 
 /* The leaf where key would be; *ret_end is the first key that lies behind it for sure. 1: the tree has none so small. */

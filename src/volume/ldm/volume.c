@@ -3,6 +3,7 @@
 #include "volume/ldm/ldm.h"
 
 #include "base/bytes.h"
+#include "base/search.h"
 #include "blk/map.h"
 #include "volume/raid/raid.h"
 
@@ -27,20 +28,17 @@ const char *ldm_volume_title(const struct ldm_volume *v)
 
 /* --- Looking up --------------------------------------------------------------------------------------------------- */
 
+static uint64_t number_at(const char *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
 /* The place of the first thing whose number at `field` is not below key, in a list sorted by that. */
 static unsigned first_at(const void *list, unsigned count, size_t each, size_t field, uint64_t key)
 {
-	unsigned lo = 0, hi = count;
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		uint64_t v;
-		memcpy(&v, (const char *)list + mid * each + field, sizeof(v));
-		if (v < key)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return PARTITION_POINT(i, count, number_at((const char *)list + i * each + field) < key);
 }
 
 const struct ldm_component *ldm_components_of(const struct ldm_db *db, uint64_t volume, unsigned *ret_count)
