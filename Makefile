@@ -82,6 +82,8 @@ differential: build
 # QUICK only shows that the harness works; its figures are nobody's business and change no page.
 bench:
 	@tools/install-deps build demo bench
+	@tools/install-deps web-test || true
+	@$(MAKE) --no-print-directory web-if-possible
 	@[ -e build-bench/build.ninja ] || meson setup build-bench --buildtype=debugoptimized >/dev/null
 	@ninja -C build-bench --quiet $(addprefix src/cmd/,$(PROGRAMS)) tests/bench/bench-load tests/bench/bench-run
 	@python3 -B tools/bench --build "$(CURDIR)/build-bench" --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY)) $(if $(FS),--fs $(FS)) \

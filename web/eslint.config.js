@@ -14,7 +14,7 @@ export default ts.config(
 		languageOptions: { globals: globals.browser },
 	},
 	{
-		files: ['test/**', '*.config.*', 'public/**'],
+		files: ['test/**', 'bench/**', '*.config.*', 'public/**'],
 		languageOptions: { globals: { ...globals.node, ...globals.browser } },
 	},
 );

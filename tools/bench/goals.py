@@ -68,6 +68,10 @@ def per_entry(result):
     return (median(result, large) / int(large)) / (median(result, small) / int(small))
 
 
+def largest(result):
+    return max(result["samples"], key=int)
+
+
 def judge(results, filesystems, lengths):
     g = Goals(results)
     for fs in filesystems:
@@ -111,4 +115,8 @@ def judge(results, filesystems, lengths):
     g.at_most("archive linear: time an entry, largest to middle directory", "growth/tar/warm", per_entry, 1.2, " ×", 2)
     g.at_most("open independent of the disk's size: 128 × as large", "mount/lengths/warm",
               lambda r: 1 / ratio(r, "single", ours="huge"), 1.2, " ×", 2)
+    g.at_most("the page: from the click to the first rows of the largest directory", "page/directory/warm",
+              lambda r: 1e3 * median(r, largest(r)), 300, " ms", 0)
+    g.at_most("… scrolled through: the longest time from one frame to the next", "page/directory/warm",
+              lambda r: 1e3 * median(r, largest(r), "frame_max"), 100, " ms", 0)
     return g.rows

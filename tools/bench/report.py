@@ -84,6 +84,9 @@ def extras(s):
         told.append(f"{sum(x['errors'] for x in s)} errors")
     if "download_mb_s" in s[0]:
         told.append(f"downloads {statistics.median(x['download_mb_s'] for x in s):.0f} MB/s")
+    if "frame_max" in s[0]:
+        told.append("scrolled through: a frame {:.0f} ms, the longest {:.0f} ms".format(
+            *(1e3 * statistics.median(x[what] for x in s) for what in ("frame", "frame_max"))))
     if "closing" in s[0]:
         told.append(f"closing it {seconds([x['closing'] for x in s])} more")
     if "pss" in s[0]:
@@ -125,7 +128,7 @@ def sections(results):
 
 def order(key):
     first = ["open", "mount", "list", "names", "again", "file", "sparse", "image", "tar", "targz", "tarzst", "zip", "memory", "load",
-             "growth", "slow"]
+             "growth", "page", "slow"]
     task = key.split("/")[0]
     fs = key.split("/")[1]
     return (first.index(task), FILESYSTEMS.index(fs) if fs in FILESYSTEMS else len(FILESYSTEMS), key)
