@@ -347,6 +347,24 @@ static void take_entries(struct stream *st, bool head)
 	(void)stream_progress(entry_reader_stream(r));
 }
 
+static void take_tree(struct session *s, struct session_path at)
+{
+	struct err e = ERR_INIT;
+	CLEANUP(tree_reader_close_p) struct tree_reader *r = NULL;
+	struct tree_directory d;
+	struct wire_entry en;
+	if (tree_reader_open(s, at, &(struct session_list_options){.below = true}, &r, &e) < 0)
+		return;
+	while (tree_reader_directory(r, &d, &e) == 1) {
+		must(d.path[d.len] == '\0' && d.base_len <= d.len && d.why.code <= 0);
+		int n;
+		while ((n = tree_reader_next(r, &en, &e)) == 1)
+			show_entry(&en);
+		if (n < 0)
+			return;
+	}
+}
+
 static void take_all(struct stream *st)
 {
 	static uint8_t to[RING_SLOT_SIZE];
@@ -442,6 +460,8 @@ static void ask(struct session *s, unsigned calls)
 		show_stat(s, at);
 	if (calls & 1U << CALL_LIST && session_list(s, at, &(struct session_list_options){.limit = 10}, &st, &e) == 0)
 		take_entries(st, true);
+	if (calls & 1U << CALL_LIST)
+		take_tree(s, at);
 	e = ERR_INIT;
 	if (calls & 1U << CALL_SEARCH && session_search(s, at, "x", 1, 10, &st, &e) == 0)
 		take_entries(st, false);

@@ -3,22 +3,36 @@
 #include "volume/volume.h"
 #include "wire/entry.h"
 
+static struct rdr next_record(struct rdr *r)
+{
+	size_t len = rdr_le32(r);
+	struct rdr record = rdr_init(rdr_take(r, len), len);
+	must(!r->bad && len <= ENTRY_RECORD_MAX);
+	return record;
+}
+
 void check_listing(const struct buf *entries, bool counted)
 {
 	struct rdr r = rdr_init(entries->data, entries->len);
-	struct wire_list_head head;
-	uint64_t count = 0;
-	must(rdr_le32(&r) == 24);
-	wire_list_head_get(&r, &head);
-	for (; !r.bad && rdr_left(&r) > 0; count++) {
-		size_t len = rdr_le32(&r);
-		struct rdr record = rdr_init(rdr_take(&r, len), len);
-		struct wire_entry en;
-		must(!r.bad && len <= ENTRY_RECORD_MAX);
-		wire_entry_get(&record, &en);
-		must(!record.bad && rdr_left(&record) == 0);
-	}
-	must(!r.bad && (!counted || count == head.count));
+	uint64_t directories = 1, listed = 0;
+	do {
+		struct wire_list_head head;
+		struct rdr record = next_record(&r);
+		wire_list_head_get(&record, &head);
+		must(!record.bad && rdr_left(&record) == 0 && (head.why.code == 0 || (listed > 0 && head.why.code != ERR_INTERNAL)));
+		listed++;
+		uint64_t count = 0;
+		for (; count < head.count && rdr_left(&r) > 0; count++) {
+			struct wire_entry en;
+			record = next_record(&r);
+			wire_entry_get(&record, &en);
+			must(!record.bad && rdr_left(&record) == 0);
+			directories += en.kind == ENTRY_DIRECTORY && !(en.flags & ENTRY_BROKEN);
+		}
+		must(!counted || count == head.count);
+	} while (rdr_left(&r) > 0);
+	/* Of all that are below, or of one. */
+	must(listed == 1 || listed == directories);
 }
 
 static void check_error(struct rdr *r)

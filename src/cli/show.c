@@ -37,10 +37,18 @@ static int finish_output(int status)
 	return status ? status : CLI_SOME_FAILED;
 }
 
+static bool to_terminal(void)
+{
+	static int terminal = -1;
+	if (terminal < 0)
+		terminal = isatty(STDOUT_FILENO);
+	return terminal;
+}
+
 /* A terminal is given nothing that a guest chose to act on it. */
 static void print_name(const char *s, size_t len)
 {
-	if (!isatty(STDOUT_FILENO)) {
+	if (!to_terminal()) {
 		(void)fwrite(s, 1, len, stdout);
 		return;
 	}
@@ -216,13 +224,6 @@ struct ls {
 	bool printed;
 };
 
-/* Directories still to be listed with -R, in order. */
-struct todo {
-	struct todo *next;
-	size_t len;
-	char path[];
-};
-
 static void print_long(const struct wire_entry *en)
 {
 	char mode[11], when[CLOCK_RFC3339_MAX];
@@ -237,6 +238,7 @@ static void print_long(const struct wire_entry *en)
 	(void)printf("%-30s ", when);
 }
 
+/* dir: without slashes at the end; NULL: the entry is what was asked for. */
 static void print_entry(struct ls *l, const char *dir, size_t dir_len, const struct wire_entry *en)
 {
 	if (en->flags & ENTRY_BROKEN)
@@ -256,49 +258,8 @@ static void print_entry(struct ls *l, const char *dir, size_t dir_len, const str
 	}
 	(void)putchar('\n');
 	if (en->flags & ENTRY_BROKEN)
-		cli_say("%.*s: %.*s [%s]", (int)en->name_len, en->name, (int)en->error_len,
-		              en->error_msg, err_code_name(en->error_code));
-}
-
-static int add_todo(struct todo ***tail, const char *dir, size_t dir_len, const struct wire_entry *en, struct err *e)
-{
-	size_t len = dir_len + 1 + en->name_len;
-	struct todo *t = malloc(sizeof(*t) + len);
-	if (!t)
-		return err_no_memory(e, "image");
-	t->next = NULL;
-	t->len = len;
-	memcpy(t->path, dir, dir_len);
-	t->path[dir_len] = '/';
-	memcpy(t->path + dir_len + 1, en->name, en->name_len);
-	**tail = t;
-	*tail = &t->next;
-	return 0;
-}
-
-/* Lists one directory; its subdirectories go into *tail. *ret_total: its number of entries. */
-static int list_one(struct ls *l, const char *path, size_t len, struct todo ***tail, struct err *e)
-{
-	struct session_list_options opt = {.sort = WIRE_SORT_NAME};
-	struct session_path at = {.volume = l->args->volume, .path = path, .len = len};
-	struct stream *st = NULL;
-	int r = session_list(l->chain.session, at, &opt, &st, e);
-	CLEANUP(entry_reader_close_p) struct entry_reader *rd = NULL;
-	if (r == 0)
-		r = entry_reader_open(st, &rd, e);
-	struct wire_list_head head;
-	if (r == 0)
-		r = entry_reader_head(rd, &head, e);
-	while (len > 0 && path[len - 1] == '/')
-		len--;
-	struct wire_entry en;
-	while (r == 0 && (r = entry_reader_next_wait(rd, &en, e)) == 1) {
-		print_entry(l, path, len, &en);
-		r = 0;
-		if (l->args->recursive && en.kind == ENTRY_DIRECTORY && !(en.flags & ENTRY_BROKEN))
-			r = add_todo(tail, path, len, &en, e);
-	}
-	return r;
+		cli_say("%.*s%s%.*s: %.*s [%s]", (int)dir_len, dir ? dir : "", dir ? "/" : "", (int)en->name_len, en->name,
+		        (int)en->error_len, en->error_msg, err_code_name(en->error_code));
 }
 
 /* A path that is not a directory is listed as itself, as ls does. */
@@ -315,59 +276,49 @@ static int list_file(struct ls *l, struct err *e)
 		en.name_len = strlen(l->args->path);
 		print_entry(l, NULL, 0, &en);
 	} else {
-		print_entry(l, "", 0, &en);
+		print_entry(l, NULL, 0, &en);
 	}
 	session_stat_free(&st);
 	return 0;
 }
 
-static void heading(struct ls *l, const struct todo *t)
+static void heading(struct ls *l, const struct tree_directory *d)
 {
 	if (l->args->json || !l->args->recursive)
 		return;
 	if (l->printed)
 		(void)putchar('\n');
 	l->printed = true;
-	print_name(t->path, t->len);
+	print_name(d->path, d->len);
 	(void)fputs(":\n", stdout);
 }
 
-/* Depth first: the subdirectories of a directory come before its sisters. */
+/* Depth first: the subdirectories of a directory come before its sisters. One that cannot be read does not end the listing. */
 static int list_all(struct ls *l, struct err *e)
 {
-	size_t len = strlen(l->args->path);
-	struct todo *first = malloc(sizeof(*first) + len);
-	if (!first)
-		return err_no_memory(e, "image");
-	first->next = NULL;
-	first->len = len;
-	memcpy(first->path, l->args->path, len);
-	int r = 0;
-	bool top = true;
-	while (first && r == 0) {
-		struct todo *t = first, *below = NULL, **tail = &below;
-		heading(l, t);
-		r = list_one(l, t->path, t->len, &tail, e);
-		if (r == ERR_NOT_DIRECTORY && top) {
-			err_clear(e);
-			r = list_file(l, e);
-		} else if (r < 0 && !top && session_alive(l->chain.session)) {
-			/* One directory that cannot be read does not end the listing. */
-			cli_say("%.*s: %s [%s]", (int)t->len, t->path, e->msg, err_code_name(e->code));
+	struct session_list_options opt = {.sort = WIRE_SORT_NAME, .below = l->args->recursive};
+	struct session_path at = {.volume = l->args->volume, .path = l->args->path, .len = strlen(l->args->path)};
+	CLEANUP(tree_reader_close_p) struct tree_reader *rd = NULL;
+	int r = tree_reader_open(l->chain.session, at, &opt, &rd, e);
+	if (r < 0)
+		return r;
+	struct tree_directory d;
+	while ((r = tree_reader_directory(rd, &d, e)) == 1) {
+		heading(l, &d);
+		if (d.why.code < 0) {
+			cli_say("%.*s: %s [%s]", (int)d.len, d.path, d.why.msg, err_code_name(d.why.code));
 			l->some_failed = true;
-			err_clear(e);
-			r = 0;
 		}
-		top = false;
-		*tail = t->next;
-		first = below;
-		free(t);
+		struct wire_entry en;
+		while ((r = tree_reader_next(rd, &en, e)) == 1)
+			print_entry(l, d.path, d.base_len, &en);
+		if (r < 0)
+			return r;
 	}
-	for (struct todo *next; first; first = next) {
-		next = first->next;
-		free(first);
-	}
-	return r;
+	if (r != ERR_NOT_DIRECTORY)
+		return r;
+	err_clear(e);
+	return list_file(l, e);
 }
 
 int cli_ls(const struct image_args *a)

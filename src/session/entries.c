@@ -38,7 +38,7 @@ struct stream *entry_reader_stream(struct entry_reader *r)
 	return r->stream;
 }
 
-static int bad_record(struct entry_reader *r, struct err *e)
+int entry_reader_bad(struct entry_reader *r, struct err *e)
 {
 	return stream_broken(r->stream, e, "its listing");
 }
@@ -51,7 +51,7 @@ static int next_record(struct entry_reader *r, bool wait, struct rdr *ret, struc
 		if (have >= 4) {
 			uint32_t len = get_le32(r->bytes + r->start);
 			if (len == 0 || len > ENTRY_RECORD_MAX)
-				return bad_record(r, e);
+				return entry_reader_bad(r, e);
 			if (have - 4 >= len) {
 				*ret = rdr_init(r->bytes + r->start + 4, len);
 				r->start += 4 + len;
@@ -64,23 +64,29 @@ static int next_record(struct entry_reader *r, bool wait, struct rdr *ret, struc
 		ssize_t n = wait ? stream_read_wait(r->stream, r->bytes + r->end, READER_SIZE - r->end, e)
 		                 : stream_read(r->stream, r->bytes + r->end, READER_SIZE - r->end, e);
 		if (n == STREAM_END && have > 0)
-			return bad_record(r, e);
+			return entry_reader_bad(r, e);
 		if (n <= 0)
 			return (int)n;
 		r->end += (size_t)n;
 	}
 }
 
-int entry_reader_head(struct entry_reader *r, struct wire_list_head *ret, struct err *e)
+int entry_reader_next_head(struct entry_reader *r, struct wire_list_head *ret, struct err *e)
 {
 	struct rdr rd;
 	int n = next_record(r, true, &rd, e);
-	if (n < 0)
+	if (n != 1)
 		return n;
-	if (n == STREAM_END)
-		return bad_record(r, e);
 	wire_list_head_get(&rd, ret);
-	return rd.bad ? bad_record(r, e) : 0;
+	return rd.bad ? entry_reader_bad(r, e) : 1;
+}
+
+int entry_reader_head(struct entry_reader *r, struct wire_list_head *ret, struct err *e)
+{
+	int n = entry_reader_next_head(r, ret, e);
+	if (n == STREAM_END || (n == 1 && ret->why.code < 0))
+		return entry_reader_bad(r, e);
+	return n == 1 ? 0 : n;
 }
 
 static int next_entry(struct entry_reader *r, bool wait, struct wire_entry *ret, struct err *e)
@@ -92,7 +98,7 @@ static int next_entry(struct entry_reader *r, bool wait, struct wire_entry *ret,
 	struct wire_entry en;
 	wire_entry_get(&rd, &en);
 	if (rd.bad)
-		return bad_record(r, e);
+		return entry_reader_bad(r, e);
 	*ret = en;
 	return 1;
 }

@@ -220,6 +220,10 @@ void stream_note_progress(struct stream *st, struct rdr *r);
 bool stream_note_lost(struct stream *st, struct rdr *r);
 /* What came through the stream makes no sense: ends its session. Fills *e. */
 int stream_broken(struct stream *st, struct err *e, const char *what);
+/* The same for a listing. */
+int entry_reader_bad(struct entry_reader *r, struct err *e);
+/* The head of the next directory's listing: 1, STREAM_END or negative. Blocks. */
+int entry_reader_next_head(struct entry_reader *r, struct wire_list_head *ret, struct err *e);
 /* Makes the waiting reader look again, from any thread. */
 void stream_nudge(struct stream *st);
 

@@ -184,6 +184,7 @@ struct session_list_options {
 	bool descending;                         /* directories stay first */
 	uint64_t first;                          /* index of the first entry wanted */
 	uint64_t limit;                          /* 0: all */
+	bool below;                              /* every directory below, too (then first and limit are 0): read with a tree_reader */
 };
 
 /* --- streams --------------------------------------------------------------------------------------
@@ -266,5 +267,23 @@ int entry_reader_next_wait(struct entry_reader *r, struct wire_entry *ret, struc
 struct stream *entry_reader_stream(struct entry_reader *r);
 void entry_reader_close(struct entry_reader *r);
 CLEANUP_DEFINE(entry_reader_close, struct entry_reader *)
+
+/* Lists a directory and, with opt->below, all that are below it, each after the one it lies in and before the next one there. */
+struct tree_reader;
+int tree_reader_open(struct session *s, struct session_path at, const struct session_list_options *opt, struct tree_reader **ret,
+                     struct err *e);
+
+struct tree_directory {
+	const char *path;                        /* raw bytes, valid until the next directory; of the first: as it was asked for */
+	size_t len, base_len;                    /* base_len: without slashes at the end */
+	struct err why;                          /* code < 0: it cannot be read and has no entries */
+};
+
+/* To the next directory; all entries of the one before were read. 1, STREAM_END or negative. Blocks. */
+int tree_reader_directory(struct tree_reader *r, struct tree_directory *ret, struct err *e);
+/* 1: an entry of this directory, valid until the next call. 0: it has no more. Negative as stream_read. Blocks. */
+int tree_reader_next(struct tree_reader *r, struct wire_entry *ret, struct err *e);
+void tree_reader_close(struct tree_reader *r);
+CLEANUP_DEFINE(tree_reader_close, struct tree_reader *)
 
 #endif

@@ -190,7 +190,7 @@ int session_list(struct session *s, struct session_path at, const struct session
 	wire_begin(&b, WIRE_LIST, 0);
 	wire_put_u32(&b, at.volume);
 	wire_put_u8(&b, (uint8_t)opt->sort);
-	wire_put_u8(&b, opt->descending);
+	wire_put_u8(&b, (uint8_t)((opt->descending ? WIRE_LIST_DESCENDING : 0) | (opt->below ? WIRE_LIST_BELOW : 0)));
 	wire_put_u64(&b, opt->first);
 	wire_put_u64(&b, opt->limit);
 	wire_put_str(&b, at.path, at.len);

@@ -101,13 +101,18 @@ void wire_list_head_put(struct buf *b, const struct wire_list_head *h)
 	wire_put_u64(b, h->total);
 	wire_put_u64(b, h->first);
 	wire_put_u64(b, h->count);
+	if (h->why.code < 0)
+		wire_put_error(b, &h->why);
 }
 
 void wire_list_head_get(struct rdr *r, struct wire_list_head *ret)
 {
+	ret->why = ERR_INIT;
 	ret->total = rdr_le64(r);
 	ret->first = rdr_le64(r);
 	ret->count = rdr_le64(r);
+	if (rdr_left(r) > 0 && (wire_get_error(r, &ret->why) == ERR_WORKER_PROTOCOL || ret->count > 0))
+		r->bad = true;
 }
 
 enum { VOLUME_SUPPORTED = 1, VOLUME_LOCKED = 2, VOLUME_CONTAINER = 4, VOLUME_DEFAULT = 8 };

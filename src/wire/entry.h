@@ -1,6 +1,8 @@
 /* entry: a file as it crosses the wire: in listings (a stream of records through the ring) and in STAT_INFO.
  *
- * A listing is one WIRE_LIST_HEAD record and then entries, each a u32 length and that many bytes.
+ * A listing is one WIRE_LIST_HEAD record and then entries, each a u32 length and that many bytes. A listing of a directory and all that
+ * are below it (WIRE_LIST_BELOW) is a row of such: first the directory's own, then, for each directory among its entries, in the order
+ * of the listing, its own and those below it. Which directory one is of follows from the order alone.
  * Everything that arrives is checked here; a caller of wire_entry_get() gets plausible values or nothing.
  */
 #ifndef WIRE_ENTRY_H
@@ -68,11 +70,19 @@ void wire_entry_put(struct buf *b, const struct wire_entry *en);
 /* Reads one; r->bad where it is not one. Strings point into r. */
 void wire_entry_get(struct rdr *r, struct wire_entry *ret);
 
+/* How a listing is asked for. */
+enum wire_list_how {
+	WIRE_LIST_DESCENDING = 1 << 0,   /* directories stay first */
+	WIRE_LIST_BELOW = 1 << 1,        /* also every directory below; only of all entries, from the first */
+	WIRE_LIST_HOW_ALL = 3,
+};
+
 /* Head of a listing. */
 struct wire_list_head {
 	uint64_t total;                  /* entries of the directory, whatever the page */
 	uint64_t first;                  /* index of the first entry of this page */
 	uint64_t count;                  /* entries that follow; UINT64_MAX: not known ahead (search) */
+	struct err why;                  /* code < 0: this directory below cannot be read; none follow */
 };
 
 void wire_list_head_put(struct buf *b, const struct wire_list_head *h);

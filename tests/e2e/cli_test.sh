@@ -27,6 +27,19 @@ is "ls" "$($I ls "$A" / | sort | tr '\n' ' ')" 'docs etc lost+found usr '
 is "ls of a raw image" "$($I ls "$T/a/e.raw" /etc)" hostname
 like "ls -l" "$($I ls -l "$A" /docs | grep soft)" '^lrwx.*soft -> \.\./etc/hostname'
 is "ls -R" "$($I ls -R "$A" /docs | grep -c 'file-')" 300
+# Of a tree, each directory is what it is alone; its own directories come behind it.
+$I ls -lR "$A" / >"$T/tree.txt"
+: >"$T/one-by-one.txt"
+below() {
+	[ ! -s "$T/one-by-one.txt" ] || echo
+	echo "$1:"
+	$I ls -l "$A" "$1" | tee "$T/dir.$2"
+	local name
+	while read -r name; do below "${1%/}/$name" $(($2 + 1)) >>"$T/one-by-one.txt"; done < <(sed -n 's/^d.*Z *//p' "$T/dir.$2")
+}
+below / 0 >"$T/head.txt"
+is "ls -lR: as many directories" "$(grep -c '^/.*:$' "$T/tree.txt")" "$(find "$T/tree" -type d | wc -l | awk '{print $1 + 1}')"
+ok "ls -lR: what the listings of each say" cmp "$T/tree.txt" <(cat "$T/head.txt"; echo; cat "$T/one-by-one.txt")
 is "ls --json" "$($I ls --json "$A" /etc | jq -r '.files[0].path')" /etc/hostname
 is "ls -R --json" "$($I ls -R --json "$A" /docs/deep | jq -r '.files[].path' | grep -c /docs/deep/er/file-)" 300
 is "ls of a file" "$($I ls "$A" /etc/hostname)" hostname
@@ -61,6 +74,13 @@ qemu-img create -q -f qcow2 "$T/a/empty.qcow2" 10M
 is "4: nothing on it" "$(run $I ls "$T/a/empty.qcow2" /)" 4
 like "errors are one line" "$(wc -l <"$T/err")" '^1$'
 cp "$T/a/e.raw" "$T/a/broken.raw"
+cp "$T/a/e.raw" "$T/a/tree.raw"
+debugfs -w -R 'ln /docs /docs/deep/again' "$T/a/tree.raw" >/dev/null 2>&1
+debugfs -w -R 'set_inode_field /usr block[0] 0' "$T/a/tree.raw" >/dev/null 2>&1
+is "1: ls -R of a damaged tree" "$(run $I ls -R "$T/a/tree.raw" /)" 1
+like "… says what is lost" "$(cat "$T/err")" '^sendense: /usr/.damaged directory block.*: the extent tree .*FILE_CORRUPT\]'
+like "… and which directory holds itself" "$(cat "$T/err")" '^sendense: /docs/deep/again: the directory contains itself \[FILE_CORRUPT\]'
+is "… and goes on behind them" "$(grep -c '^hostname$' "$T/out")" 1
 debugfs -w -R 'set_inode_field /docs/numbers block[1] 0xffffffff' "$T/a/broken.raw" >/dev/null 2>&1
 debugfs -w -R 'set_inode_field /docs/numbers flags 0' "$T/a/broken.raw" >/dev/null 2>&1
 like "1: a damaged file" "$(run $I manifest "$T/a/broken.raw")" '^1$'

@@ -425,6 +425,38 @@ static void list(uint32_t request)
 	done(request, sent, crc);
 }
 
+static void put_head(struct buf *b, uint64_t count, int code)
+{
+	struct wire_list_head head = {.total = count, .count = count, .why = {.code = code, .msg = "unreadable"}};
+	size_t at = b->len;
+	wire_put_u32(b, 0);
+	wire_list_head_put(b, &head);
+	put_le32(b->data + at, (uint32_t)(b->len - at - 4));
+}
+
+/* A directory with one in it, and what is said of that. */
+static void tree(uint32_t request)
+{
+	CLEANUP(buf_free) struct buf b = BUF_INIT(1 << 16);
+	put_head(&b, 1, is("tree-top-broken") ? ERR_FS_CORRUPT : 0);
+	struct wire_entry en = entry();
+	en.kind = ENTRY_DIRECTORY;
+	size_t at = b.len;
+	wire_put_u32(&b, 0);
+	wire_entry_put(&b, &en);
+	put_le32(b.data + at, (uint32_t)(b.len - at - 4));
+	if (is("tree-broken-with-entries"))
+		put_head(&b, 1, ERR_FS_CORRUPT);
+	if (is("tree-broken-strangely"))
+		put_head(&b, 0, ERR_CATALOG);
+	if (is("tree-too-many") || is("tree-cut"))
+		put_head(&b, is("tree-cut"), 0);
+	if (is("tree-too-many"))
+		put_head(&b, 0, 0);
+	put(b.data, b.len);
+	done(request, sent, crc);
+}
+
 static void stream(struct wire_frame *f)
 {
 	struct err e = ERR_INIT;
@@ -435,7 +467,9 @@ static void stream(struct wire_frame *f)
 	if (ring_attach(f->fds[first], f->fds[first + 1], f->fds[first + 2], &ring, &e) < 0)
 		_exit(8);
 	f->fd_count = first;
-	if (f->type == WIRE_LIST)
+	if (f->type == WIRE_LIST && strncmp(mode, "tree-", 5) == 0)
+		tree(f->request);
+	else if (f->type == WIRE_LIST)
 		list(f->request);
 	else
 		read_file(f->request);

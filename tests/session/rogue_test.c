@@ -159,6 +159,19 @@ static int ask_list(struct session *s, struct err *e)
 	return n;
 }
 
+static int ask_tree(struct session *s, struct err *e)
+{
+	CLEANUP(tree_reader_close_p) struct tree_reader *r = NULL;
+	struct session_list_options opt = {.below = true};
+	struct tree_directory d;
+	struct wire_entry en;
+	int n = tree_reader_open(s, path, &opt, &r, e);
+	while (n >= 0 && (n = tree_reader_directory(r, &d, e)) == 1)
+		while ((n = tree_reader_next(r, &en, e)) == 1)
+			;
+	return n;
+}
+
 static void check_bystander(void)
 {
 	struct err e = ERR_INIT;
@@ -241,6 +254,12 @@ static const struct misdeed misdeeds[] = {
 	{"list-huge", ask_list, ERR_WORKER_PROTOCOL, "listing", false},
 	{"list-truncated", ask_list, ERR_WORKER_PROTOCOL, "listing", false},
 	{"list-slash", ask_list, ERR_WORKER_PROTOCOL, "listing", false},
+	{"tree-top-broken", ask_tree, ERR_WORKER_PROTOCOL, "listing", false},
+	{"tree-broken-with-entries", ask_tree, ERR_WORKER_PROTOCOL, "listing", false},
+	{"tree-broken-strangely", ask_tree, ERR_WORKER_PROTOCOL, "listing", false},
+	{"tree-too-few", ask_tree, ERR_WORKER_PROTOCOL, "listing", false},
+	{"tree-too-many", ask_tree, ERR_WORKER_PROTOCOL, "listing", false},
+	{"tree-cut", ask_tree, ERR_WORKER_PROTOCOL, "listing", false},
 };
 
 static void test_misdeed(void **state)

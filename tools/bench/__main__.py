@@ -28,7 +28,7 @@ from hub import Hub
 from measure import BenchError
 
 TASKS = (tasks.open_root, tasks.mount_listed, tasks.listing, tasks.one_file, tasks.whole_image, bulk.archives, bulk.growth,
-         bulk.many_clients, bulk.open_mounts, browser.large_folder, tasks.slow_peers)
+         bulk.many_clients, bulk.open_mounts, browser.large_folder, tasks.other_peers)
 TOOLS = ("qemu-img", "qemu-storage-daemon", "sgdisk", "losetup", "mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "mkfs.vfat", "mkntfs", "ntfs-3g",
          "curl", "gzip", "pigz", "zip", "zstd")
 

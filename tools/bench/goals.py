@@ -1,7 +1,7 @@
 """What the project set itself, held against what was measured. A ratio is the median of the ratios of the rounds."""
 import statistics
 
-from tasks import DIRECT, FLOOR, PEER
+from tasks import DIRECT, FLOOR, PEER, SEVEN_ZIP
 
 
 def wall(result, party):
@@ -100,6 +100,8 @@ def judge(results, filesystems, lengths):
         g.times(f"documents as {what}", key, party, 10)
         g.at_most(f"… size of the {what} against the peer's", key,
                   lambda r, p=party: median(r, "sendense", "bytes") / median(r, p, "bytes"), 1.1, " ×", 3)
+    for fs in (f for f in filesystems if f in ("ext4", "ntfs")):
+        g.times(f"every entry of the filesystem, {fs}, against 7z", f"slow/{fs}/all-entries", SEVEN_ZIP, 1)
     g.worker_memory()
     g.at_most("mounts open at once, memory of all", "memory/mounts/warm",
               lambda r: median(r, "sendense", "pss") / (1 << 20), 8, " GiB", 2)
