@@ -7,6 +7,7 @@
 
 #include "archive/archive.h"
 #include "base/path.h"
+#include "worker/ahead.h"
 #include "worker/names.h"
 #include "worker/walk.h"
 
@@ -215,10 +216,13 @@ static int begin_entry(struct pack *p, const struct walk_entry *we, struct archi
 
 static int copy_range(struct pack *p, struct fs_file *f, uint64_t off, uint64_t len, struct err *why, struct err *e)
 {
+	struct ahead ahead = {0};
 	while (len > 0) {
 		size_t n = (size_t)min_u64(len, CHUNK);
 		gate_enter_bulk(&p->job->worker->gate);
 		int r = fs_file_read(f, off, p->chunk, n, why);
+		if (r == 0 && len > n)
+			ahead_file(&ahead, f, off + n, off + len);
 		gate_leave(&p->job->worker->gate);
 		if (r < 0)
 			return 0;

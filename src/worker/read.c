@@ -1,5 +1,7 @@
 #include "worker/worker.h"
 
+#include "worker/ahead.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -21,9 +23,19 @@ static int open_file(struct job *j, const struct read_request *q, struct fs_file
 	return r < 0 ? r : fs_file_open(fs, id, q->stream[0] ? q->stream : NULL, ret, e);
 }
 
+struct reading {
+	struct fs_file *f;
+	uint64_t end;                    /* of what was asked for */
+	struct ahead ahead;
+};
+
 static int read_file(void *from, uint64_t off, void *to, size_t len, struct err *e)
 {
-	return fs_file_read(from, off, to, len, e);
+	struct reading *r = from;
+	int n = fs_file_read(r->f, off, to, len, e);
+	if (n == 0)
+		ahead_file(&r->ahead, r->f, off + len, r->end);
+	return n;
 }
 
 int job_read(struct job *j, struct err *e)
@@ -40,11 +52,14 @@ int job_read(struct job *j, struct err *e)
 	gate_leave(&j->worker->gate);
 	if (r < 0)
 		return r;
-	if (q.off > f->size)
+	if (q.off > f->size) {
 		r = err_set(e, ERR_INVALID, "worker", "the file has %" PRIu64 " bytes, %" PRIu64 " is behind its end", f->size,
 		            q.off);
-	else
-		r = job_copy_out(j, read_file, f, q.off, min_u64(q.len, f->size - q.off), e);
+	} else {
+		uint64_t len = min_u64(q.len, f->size - q.off);
+		struct reading reading = {.f = f, .end = q.off + len};
+		r = job_copy_out(j, read_file, &reading, q.off, len, e);
+	}
 	gate_enter(&j->worker->gate);
 	fs_file_close(f);
 	gate_leave(&j->worker->gate);
