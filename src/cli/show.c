@@ -274,10 +274,8 @@ static int list_file(struct ls *l, struct err *e)
 	if (l->args->json) {
 		en.name = l->args->path;
 		en.name_len = strlen(l->args->path);
-		print_entry(l, NULL, 0, &en);
-	} else {
-		print_entry(l, NULL, 0, &en);
 	}
+	print_entry(l, NULL, 0, &en);
 	session_stat_free(&st);
 	return 0;
 }

@@ -21,7 +21,7 @@ struct tree_reader {
 	struct todo **tail;                      /* where this directory's next one goes: they come before those that wait */
 	struct buf path;                         /* of this directory */
 	size_t depth;
-	uint32_t base_len[WIRE_PATH_MAX / 2 + 2]; /* by depth, a level is two bytes at least: of this directory's path and those above, without slashes at the end */
+	uint32_t base_len[WIRE_PATH_MAX / 2 + 2]; /* of its path and those above, without slashes at the end; by depth: a level is two bytes */
 };
 
 enum { TREE_PATH_MAX = WIRE_PATH_MAX + 1 + ENTRY_NAME_MAX };

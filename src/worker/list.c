@@ -224,6 +224,19 @@ static int tree_add(struct tree *t, const struct listing_item *it, struct err *e
 	return 0;
 }
 
+/* Outside the gate: a slow client must not keep the others from the filesystem. */
+static int send_bytes(struct job *j, struct buf *b, struct err *e)
+{
+	int r = buf_ok(b, "worker", e);
+	if (r < 0)
+		return r;
+	gate_leave(&j->worker->gate);
+	r = bulk_write(&j->out, b->data, b->len, e);
+	gate_enter(&j->worker->gate);
+	buf_reset(b);
+	return r;
+}
+
 /* t: of the tree that the directory is one of, or NULL. */
 static int send_chunk(struct job *j, struct chunk *c, const struct listing *l, size_t first, size_t n, struct tree *t, struct err *e)
 {
@@ -235,15 +248,8 @@ static int send_chunk(struct job *j, struct chunk *c, const struct listing *l, s
 		list_put_entry(&b, l->fs, listing_name(l, it), it->name_len, (enum fs_type)it->type, it->id, &c->st[i], why);
 		if (t && !why && c->st[i].type == FS_DIRECTORY)
 			r = tree_add(t, it, e);
-		if (r == 0 && (b.len >= RING_SLOT_SIZE / 2 || i + 1 == n)) {
-			r = buf_ok(&b, "worker", e);
-			/* A slow client must not keep the others from the filesystem. */
-			gate_leave(&j->worker->gate);
-			if (r == 0)
-				r = bulk_write(&j->out, b.data, b.len, e);
-			gate_enter(&j->worker->gate);
-			buf_reset(&b);
-		}
+		if (r == 0 && (b.len >= RING_SLOT_SIZE / 2 || i + 1 == n))
+			r = send_bytes(j, &b, e);
 	}
 	for (size_t i = 0; i < n; i++)
 		free(c->error[i]);
@@ -255,11 +261,9 @@ static int send_head(struct job *j, const struct wire_list_head *h, struct err *
 	CLEANUP(buf_free) struct buf b = BUF_INIT(ENTRY_RECORD_MAX);
 	wire_put_u32(&b, 0);
 	wire_list_head_put(&b, h);
-	int r = buf_ok(&b, "worker", e);
-	if (r < 0)
-		return r;
-	put_le32(b.data, (uint32_t)(b.len - 4));
-	return bulk_write(&j->out, b.data, b.len, e);
+	if (!b.failed)
+		put_le32(b.data, (uint32_t)(b.len - 4));
+	return send_bytes(j, &b, e);
 }
 
 static int send_listing(struct job *j, const struct list_request *q, const struct listing *l, struct chunk *c, struct tree *t, struct err *e)
