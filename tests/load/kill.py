@@ -36,9 +36,9 @@ def kill_some(hub, rng, counts):
     for _ in range(rng.randrange(1, 4)):
         there = {pid: name for pid, (state, name) in loads.descendants(hub.pid).items() if state != "Z"}
         if there:
-            # Helpers live for a moment only; where there is one it is the one to hit.
-            rare = [pid for pid, name in there.items() if not name.startswith("sendense-worker"[:15]) or "nbd" in name]
-            pid = rng.choice(rare if rare and rng.random() < 0.4 else list(there))
+            # Of what is there, the kind that was hit least: helpers live for a moment only, and workers are always there.
+            least = min(counts.get(name, 0) for name in there.values())
+            pid = rng.choice([pid for pid, name in there.items() if counts.get(name, 0) == least])
             try:
                 os.kill(pid, signal.SIGKILL)
                 counts[there[pid]] = counts.get(there[pid], 0) + 1
