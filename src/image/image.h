@@ -82,6 +82,10 @@ struct image_layer;
 /* Whether a layer is encrypted: image_chain_open() will make a sealed blk. */
 bool image_chain_sealed(struct image_layer *const *layers, unsigned count);
 
+/* Bytes of an image file, where they need not be waited for; otherwise, or where the system cannot tell, false. */
+bool image_file_cached(int fd, uint64_t off, void *to, size_t len);
+/* They will be read: the system fetches them meanwhile. */
+void image_file_announce(int fd, uint64_t off, uint64_t len);
 /* These files' headers will be read one after the other: where the first is not in memory, all are fetched side by side. */
 void image_announce(const int *fds, unsigned count);
 

@@ -61,24 +61,25 @@ int layer_pread(int fd, uint64_t off, void *to, size_t len, struct err *e)
 	return 0;
 }
 
-bool layer_pread_cached(int fd, uint64_t off, void *to, size_t len)
+bool image_file_cached(int fd, uint64_t off, void *to, size_t len)
 {
 	const struct iovec whole = {.iov_base = to, .iov_len = len};
 	return preadv2(fd, &whole, 1, (off_t)off, RWF_NOWAIT) == (ssize_t)len;
 }
 
-void layer_announce(int fd, uint64_t off, size_t len)
+void image_file_announce(int fd, uint64_t off, uint64_t len)
 {
-	(void)posix_fadvise(fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
+	for (uint64_t done = 0; done < len; done += ANNOUNCED_MAX)
+		(void)posix_fadvise(fd, (off_t)(off + done), (off_t)min_u64(len - done, ANNOUNCED_MAX), POSIX_FADV_WILLNEED);
 }
 
 void image_announce(const int *fds, unsigned count)
 {
 	uint8_t byte;
-	if (count < 2 || layer_pread_cached(fds[0], 0, &byte, 1))
+	if (count < 2 || image_file_cached(fds[0], 0, &byte, 1))
 		return;
 	for (unsigned i = 0; i < count; i++)
-		layer_announce(fds[i], 0, HEADER_FIRST_READ);
+		image_file_announce(fds[i], 0, HEADER_FIRST_READ);
 }
 
 static int file_stat(int fd, struct stat *ret, uint64_t *ret_size, struct err *e)

@@ -12,6 +12,7 @@ enum {
 	QCOW2_SUBCLUSTERS = 32,            /* of a cluster, with extended L2 entries */
 	QCOW2_L1_BYTES_MAX = 32 << 20,     /* the limit other readers have, too */
 	HEADER_FIRST_READ = 1024,          /* nearly every header fits */
+	ANNOUNCED_MAX = 128 << 10,         /* by one call: the kernel takes no more than its own window, of 128 KiB where nobody changed it */
 	L1_WINDOW_BYTES = 16 << 10,        /* of an L1 table kept in memory: 1 TiB of guest at 64 KiB clusters */
 };
 
@@ -44,11 +45,6 @@ struct image_layer {
 
 /* Reads exactly len bytes of a file that was long enough when it was opened. */
 int layer_pread(int fd, uint64_t off, void *to, size_t len, struct err *e);
-
-/* The same where it need not be waited for; otherwise, or where the system cannot tell, false. */
-bool layer_pread_cached(int fd, uint64_t off, void *to, size_t len);
-/* It will be read: the system fetches it meanwhile. */
-void layer_announce(int fd, uint64_t off, size_t len);
 
 /* Size of what `fd` is: a regular file or a block device. */
 int layer_file_size(int fd, uint64_t *ret, struct err *e);

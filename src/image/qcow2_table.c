@@ -26,7 +26,7 @@ static void announce(struct image_layer *l, uint64_t off, uint64_t len)
 	if (l->announced == off)
 		return;
 	l->announced = off;
-	layer_announce(l->fd, off, (size_t)len);
+	image_file_announce(l->fd, off, len);
 }
 
 /* --- L1 ------------------------------------------------------------------------------------------- */
@@ -74,7 +74,7 @@ static int l1_load(struct image_layer *l, uint64_t index, struct err *e)
 	}
 	uint64_t have, first = l1_window(l, index, &have), off = l->l1_off + first * 8;
 	l->l1_have = 0;
-	if (!layer_pread_cached(l->fd, off, l->l1, (size_t)have * 8)) {
+	if (!image_file_cached(l->fd, off, l->l1, (size_t)have * 8)) {
 		announce_l1(l, index << span_bits(l));
 		int r = layer_pread(l->fd, off, l->l1, (size_t)have * 8, e);
 		if (r < 0)
@@ -257,7 +257,7 @@ static int sweep_table(struct image_layer *l, struct map_sweep *s, uint64_t firs
 	}
 	uint64_t off = (entry & L1_OFFSET) + l2_index(l, first) * l->entry_size;
 	size_t len = (size_t)(end - first) * l->entry_size;
-	if (!layer_pread_cached(l->fd, off, scratch, len)) {
+	if (!image_file_cached(l->fd, off, scratch, len)) {
 		announce_l2(l, s, first << l->cluster_bits);
 		r = layer_pread(l->fd, off, scratch, len, e);
 		if (r < 0)

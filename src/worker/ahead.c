@@ -1,31 +1,20 @@
 #include "worker/ahead.h"
 
 #include "base/bytes.h"
-
-#include <fcntl.h>
-#include <sys/uio.h>
+#include "image/image.h"
 
 enum {
 	WINDOW_FIRST = 1 << 20,          /* as far ahead at first; then twice as far as was read … */
 	WINDOW_MAX = 8 << 20,            /* … up to this */
 	STEP = 512 << 10,                /* said at a time, at least */
-	PIECE = 128 << 10,               /* of one call: the kernel takes no more than its own window, of 128 KiB where nobody changed it */
 	RUNS_MAX = 512,                  /* of a file in crumbs only so many are looked up at a time */
 };
 
-static bool in_memory(int fd, uint64_t off)
-{
-	uint8_t byte;
-	const struct iovec one = {.iov_base = &byte, .iov_len = 1};
-	return preadv2(fd, &one, 1, (off_t)off, RWF_NOWAIT) == 1;
-}
-
 static void announce(int fd, uint64_t off, uint64_t len)
 {
-	if (in_memory(fd, off) && in_memory(fd, off + len - 1))
-		return;
-	for (uint64_t done = 0; done < len; done += PIECE)
-		(void)posix_fadvise(fd, (off_t)(off + done), (off_t)min_u64(len - done, PIECE), POSIX_FADV_WILLNEED);
+	uint8_t byte;
+	if (!image_file_cached(fd, off, &byte, 1) || !image_file_cached(fd, off + len - 1, &byte, 1))
+		image_file_announce(fd, off, len);
 }
 
 static void announce_volume(struct blk *b, uint64_t off, uint64_t len)
